@@ -1,0 +1,120 @@
+"""What the operator set: a vendor or a twin, per leg.
+
+A leg with a credential speaks to the vendor. One without takes the values of the local stack, which the
+composition root hands in as `defaults`; nothing past this file knows the difference.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from server.errors import BadInput
+from server.secrets import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LegName = Literal["database", "mail", "analytics", "git", "vm"]
+SERVICES: tuple[LegName, ...] = ("database", "mail", "analytics", "git")
+LEGS: tuple[LegName, ...] = (*SERVICES, "vm")
+VENDOR_OF: dict[LegName, str] = {
+    "database": "neon",
+    "mail": "resend",
+    "analytics": "posthog",
+    "git": "github",
+    "vm": "e2b",
+}
+
+
+def _named(*names: str) -> AliasChoices:
+    return AliasChoices(*names)
+
+
+class Settings(BaseSettings):
+    """Read from the environment. Vendor credentials keep the names their own SDKs read."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+
+    neon_api_key: Secret | None = None
+    neon_base_url: str = Field("https://console.neon.tech/api/v2", validation_alias=_named("MK0R_NEON_BASE_URL"))
+    neon_org_id: str | None = None
+    neon_region: str = Field("aws-us-east-2", validation_alias=_named("MK0R_NEON_REGION"))
+    neon_pg_version: int = Field(17, validation_alias=_named("MK0R_NEON_PG_VERSION"))
+
+    resend_api_key: Secret | None = None
+    resend_base_url: str = Field("https://api.resend.com", validation_alias=_named("MK0R_RESEND_BASE_URL"))
+    resend_from: str | None = None
+    resend_domain_id: str | None = None
+
+    posthog_key: str | None = Field(None, validation_alias=_named("POSTHOG_KEY", "POSTHOG_API_KEY"))
+    posthog_host: str = "https://us.i.posthog.com"
+
+    github_token: Secret | None = None
+    github_owner: str | None = Field(None, validation_alias=_named("MK0R_GITHUB_OWNER"))
+    github_api_url: str = Field("https://api.github.com", validation_alias=_named("MK0R_GITHUB_API_URL"))
+    github_git_url: str = Field("https://github.com", validation_alias=_named("MK0R_GITHUB_GIT_URL"))
+
+    e2b_api_key: Secret | None = None
+    e2b_api_url: str | None = Field(None, validation_alias=_named("MK0R_E2B_API_URL"))
+    e2b_sandbox_url: str | None = Field(None, validation_alias=_named("MK0R_E2B_SANDBOX_URL"))
+    e2b_template: str = Field("mk0r", validation_alias=_named("MK0R_E2B_TEMPLATE"))
+    sandbox_timeout_seconds: int = Field(3600, ge=60, validation_alias=_named("MK0R_SANDBOX_TIMEOUT_SECONDS"))
+
+    anthropic_api_key: Secret | None = None
+    anthropic_auth_token: Secret | None = None
+    anthropic_base_url: str | None = None
+    model: str = Field("claude-sonnet-5-5", validation_alias=_named("MK0R_MODEL"))
+
+    leg_budget_seconds: float = Field(60, gt=0, validation_alias=_named("MK0R_LEG_BUDGET_SECONDS"))
+    public_url: str | None = Field(None, validation_alias=_named("MK0R_PUBLIC_URL"))
+    database_url: Secret | None = Field(None, validation_alias=_named("MK0R_DATABASE_URL"))
+    secret_key: Secret | None = Field(None, validation_alias=_named("MK0R_SECRET_KEY"))
+
+    def with_local(self, defaults: Mapping[str, Any]) -> Settings:
+        """These settings, with the local stack's values (by field name) for every vendor left to a twin."""
+        local = {name: value for name, value in defaults.items() if _vendor_of_field(name) in self.twins()}
+        return self.model_copy(update=local)
+
+    def twins(self) -> frozenset[str]:
+        """The vendors that have no credential here and so are served by a twin."""
+        live = {
+            "neon": self.neon_api_key,
+            "resend": self.resend_api_key and self.resend_from,
+            "posthog": self.posthog_key,
+            "github": self.github_token and self.github_owner,
+            "e2b": self.e2b_api_key,
+            "anthropic": self.anthropic_api_key or self.anthropic_auth_token or self.anthropic_base_url,
+        }
+        return frozenset(vendor for vendor, credential in live.items() if not credential)
+
+    def check(self) -> None:
+        """Refuse a combination that cannot work, in one sentence. Raises `BadInput`."""
+        twins = self.twins()
+        unreachable = sorted(twins & {"neon", "resend", "posthog"})
+        if "e2b" not in twins and unreachable:
+            raise BadInput(
+                f"A live E2B sandbox cannot reach the local {', '.join(unreachable)} on this machine.",
+                next_action="Set their credentials too, or unset E2B_API_KEY. `mk0r doctor` lists the names.",
+            )
+
+
+def _vendor_of_field(name: str) -> str:
+    return "anthropic" if name == "model" else name.partition("_")[0]
+
+
+def chosen_services(names: list[str] | tuple[str, ...] | None) -> tuple[LegName, ...]:
+    """The legs to run: the VM always, the services named (all of them when none is)."""
+    if names is None:
+        return LEGS
+    known = {*SERVICES, "vm", "none"}
+    vendors = {vendor: leg for leg, vendor in VENDOR_OF.items()}
+    asked = {vendors.get(name.strip().lower(), name.strip().lower()) for name in names}
+    if unknown := sorted(asked - known - {""}):
+        raise BadInput(
+            f"There is no service called {', '.join(unknown)}.",
+            next_action=f"Choose from {', '.join(SERVICES)}, or `none`.",
+        )
+    return tuple(leg for leg in LEGS if leg == "vm" or leg in asked)
