@@ -1,0 +1,202 @@
+"""The VM: an E2B sandbox from our image, through the E2B SDK and nothing else."""
+
+from __future__ import annotations
+
+import posixpath
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from server.errors import LegError
+from server.legs import Resources
+from server.vm.errors import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from e2b import AsyncSandbox
+
+    from server.settings import LegName, Settings
+
+Result = TypeVar("Result")
+PREVIEW_PORT = 5173
+TIMED_OUT = 124  # what timeout(1) exits with
+REQUEST_SECONDS = 30
+# Tells the app's first answer without a browser: asks until the page answers, for at most a minute.
+WAIT_FOR_APP = (
+    "const end=Date.now()+60000;"
+    "for(;;){try{const r=await fetch('http://localhost:5173/');if(r.ok)break}catch{}"
+    "if(Date.now()>end)process.exit(1);await new Promise(r=>setTimeout(r,15))}"
+)
+
+
+@dataclass(frozen=True)
+class CommandResult:
+    """What a command printed, and its exit code."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+class Sandboxes:
+    """Makes, finds, opens and removes sandboxes; the `vm` leg."""
+
+    name: LegName = "vm"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._open: dict[str, AsyncSandbox] = {}
+
+    async def make(self, app_id: str) -> Resources:
+        """E2B's own idempotency key makes a lost answer harmless."""
+        from e2b import AsyncSandbox
+
+        with translated():
+            sandbox = await AsyncSandbox.create(
+                self._settings.e2b_template,
+                timeout=self._settings.sandbox_timeout_seconds,
+                metadata={"app": app_id},
+                idempotency_key=app_id,
+                lifecycle={"on_timeout": "pause"},
+                **self._api(),
+            )
+        return self._remember(sandbox)
+
+    async def find(self, app_id: str) -> Resources | None:
+        from e2b import AsyncSandbox, SandboxQuery
+
+        with translated():
+            listed = AsyncSandbox.list(query=SandboxQuery(metadata={"app": app_id}), **self._api())
+            while listed.has_next:
+                for info in await listed.next_items():
+                    return self._remember(await self.open(info.sandbox_id))
+        return None
+
+    async def remove(self, app_id: str, reference: dict[str, str]) -> None:
+        from e2b import AsyncSandbox
+
+        sandbox_id = reference.get("sandbox_id")
+        if sandbox_id is None:
+            found = await self.find(app_id)
+            sandbox_id = found.reference["sandbox_id"] if found else None
+        if sandbox_id:
+            self._open.pop(sandbox_id, None)
+            with translated():
+                await AsyncSandbox.kill(sandbox_id, **self._api())
+
+    async def open(self, sandbox_id: str) -> AsyncSandbox:
+        """The sandbox, resumed if it slept. Raises `LegError` when it is gone."""
+        from e2b import AsyncSandbox
+
+        with translated():
+            sandbox = await AsyncSandbox.connect(
+                sandbox_id, timeout=self._settings.sandbox_timeout_seconds, **self._api()
+            )
+        self._open[sandbox_id] = sandbox
+        return sandbox
+
+    async def pause(self, sandbox_id: str) -> None:
+        with translated():
+            await (await self._sandbox(sandbox_id)).pause()
+
+    async def run(
+        self,
+        sandbox_id: str,
+        command: str,
+        *,
+        cwd: str = "/app",
+        seconds: float = 60,
+        envs: Mapping[str, str] | None = None,
+    ) -> CommandResult:
+        """Run a shell command to its end. A non-zero exit is a result; running out of time is exit code 124."""
+        from e2b import CommandExitException, TimeoutException
+        from e2b.exceptions import SandboxNotRunningException, SandboxUnreachableException
+
+        async def attempt(sandbox: AsyncSandbox) -> CommandResult:
+            try:
+                done = await sandbox.commands.run(
+                    command,
+                    cwd=cwd,
+                    timeout=seconds,
+                    user="root",
+                    envs=dict(envs or {}),
+                    request_timeout=REQUEST_SECONDS,
+                )
+            except CommandExitException as error:
+                return CommandResult(error.exit_code, error.stdout, error.stderr)
+            except (SandboxNotRunningException, SandboxUnreachableException):
+                raise
+            except TimeoutException:
+                return CommandResult(TIMED_OUT, "", f"stopped after {seconds:g} s")
+            return CommandResult(done.exit_code, done.stdout, done.stderr)
+
+        return await self._with(sandbox_id, attempt)
+
+    async def write(self, sandbox_id: str, files: Mapping[str, str | bytes]) -> None:
+        """Write files by absolute path, making their folders."""
+        entries: Any = [{"path": path, "data": data} for path, data in files.items()]
+        await self._with(sandbox_id, lambda sandbox: sandbox.files.write_files(entries, user="root"))
+
+    async def read(self, sandbox_id: str, path: str) -> bytes:
+        """Raises `FileNotFoundError`."""
+        from e2b import FileNotFoundException
+
+        try:
+            data = await self._with(sandbox_id, lambda sandbox: sandbox.files.read(path, format="bytes", user="root"))
+        except FileNotFoundException:
+            raise FileNotFoundError(path) from None
+        return bytes(data)
+
+    async def replace_private(self, sandbox_id: str, path: str, text: str) -> None:
+        """Put `text` at `path`, mode 0600, whole or not at all."""
+        beside, there = shlex.quote(path + ".next"), shlex.quote(path)
+        folder = shlex.quote(posixpath.dirname(path))
+        await self._must(sandbox_id, f"umask 077 && mkdir -p {folder} && : > {beside} && chmod 600 {beside}")
+        await self.write(sandbox_id, {path + ".next": text})
+        await self._must(sandbox_id, f"sync {beside} && mv {beside} {there}")
+
+    async def answers(self, sandbox_id: str) -> bool:
+        """Wait until the app's page answers; False when it does not within a minute."""
+        script = f"node --input-type=module -e {shlex.quote(WAIT_FOR_APP)}"
+        return (await self.run(sandbox_id, script, seconds=70)).exit_code == 0
+
+    async def _must(self, sandbox_id: str, command: str) -> None:
+        result = await self.run(sandbox_id, command, cwd="/")
+        if result.exit_code != 0:
+            raise LegError(
+                "The VM could not write a file.",
+                code="vm_write",
+                next_action="Check the VM's disk with run_in_vm `df -h`, then provision again.",
+                retryable=True,
+            )
+
+    async def _sandbox(self, sandbox_id: str) -> AsyncSandbox:
+        return self._open.get(sandbox_id) or await self.open(sandbox_id)
+
+    async def _with(self, sandbox_id: str, action: Callable[[AsyncSandbox], Awaitable[Result]]) -> Result:
+        """Run `action`; a sandbox that fell asleep under us is resumed once."""
+        from e2b import SandboxNotFoundException
+        from e2b.exceptions import SandboxNotRunningException
+
+        with translated():
+            try:
+                return await action(await self._sandbox(sandbox_id))
+            except (SandboxNotFoundException, SandboxNotRunningException):
+                return await action(await self.open(sandbox_id))
+
+    def _remember(self, sandbox: AsyncSandbox) -> Resources:
+        self._open[sandbox.sandbox_id] = sandbox
+        host = sandbox.get_host(PREVIEW_PORT)
+        scheme = "http" if ".localhost" in host else "https"
+        return Resources({}, {"sandbox_id": sandbox.sandbox_id, "preview_url": f"{scheme}://{host}"})
+
+    def _api(self) -> Any:
+        key = self._settings.e2b_api_key
+        options = {
+            "api_key": key.reveal() if key else "",
+            "api_url": self._settings.e2b_api_url,
+            "sandbox_url": self._settings.e2b_sandbox_url,
+            "request_timeout": REQUEST_SECONDS,
+        }
+        return {name: value for name, value in options.items() if value is not None}
