@@ -1,0 +1,227 @@
+"""Brings the local stack up and down: PostgreSQL, the template and the twins, shared by every command.
+
+Each part may be found running, dead, or never started, and after a crash anywhere the next `up` starts
+what is missing and trips over nothing: a process is known by its command line and by answering, never
+by a number in a file alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from server.errors import StackError
+from server.local import facts as remembered
+from server.local import lock, processes
+from server.local.progress import StackStep, step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+    from subprocess import Popen
+
+    from server.local.facts import StackFacts
+    from server.local.home import Home
+
+__all__ = ["StackStep", "alive", "down", "settings_from", "up"]
+
+TWINS_START_SECONDS = 60.0
+
+
+async def up(
+    home: Home,
+    report: Callable[[StackStep], None],
+    *,
+    which: Collection[str],
+    environ: Mapping[str, str] | None = None,
+) -> StackFacts:
+    """Make sure the twins in `which`, and what they stand on, are running. Raises `StackError`."""
+    environ = os.environ if environ is None else environ
+    home.make()
+    async with lock.hold(home.root / "stack.lock", patience=TWINS_START_SECONDS):
+        facts = _recall(home, which, weak=environ.get("MK0R_WEAK_SANDBOX") == "1")
+        if not which:
+            return facts
+        if "e2b" in which:
+            _choose_tier(facts)
+        try:
+            async with asyncio.TaskGroup() as parts:
+                database = parts.create_task(_postgres(home, facts, report)) if "neon" in which else None
+                if "e2b" in which:
+                    parts.create_task(_template(home, report))
+        except* StackError as failed:
+            raise failed.exceptions[0] from None
+        facts = facts.with_pid("postgres", database.result() if database else None)
+        remembered.save(home.stack_file, facts)
+        facts = await _twins(home, facts, report, environ)
+        remembered.save(home.stack_file, facts)
+        return facts
+
+
+async def down(home: Home) -> list[str]:
+    """Stop the twins, then PostgreSQL. Says what was stopped; calling it twice is fine."""
+    stopped: list[str] = []
+    if not home.root.exists():
+        return stopped
+    async with lock.hold(home.root / "stack.lock", patience=TWINS_START_SECONDS):
+        facts = remembered.load(home.stack_file)
+        if running := processes.twins_processes(home):
+            await asyncio.to_thread(processes.end, running)
+            stopped.append("twins")
+        if facts is not None and not remembered.port_is_free(facts.postgres_port):
+            from server.local import postgres
+
+            await postgres.stop(home, postgres.find_binaries(os.environ))
+            stopped.append("postgres")
+        if facts is not None:
+            remembered.save(home.stack_file, replace(facts, pids={}))
+    return stopped
+
+
+def alive(home: Home, facts: StackFacts) -> bool:
+    """Whether every process of the stack is still there. Cheap: no requests."""
+    for name, pid in facts.pids.items():
+        words = processes.command_line(pid)
+        if name == "twins" and not processes.is_twins(words, home):
+            return False
+        if name == "postgres" and not any("postgres" in word for word in words):
+            return False
+    return True
+
+
+def settings_from(facts: StackFacts) -> dict[str, Any]:
+    """The values `Settings` takes, by field name, for every leg left to a twin."""
+    values: dict[str, Any] = {}
+    for vendor, twin in facts.twins.items():
+        url = facts.base_url(vendor)
+        values |= {
+            "neon": {"neon_api_key": twin.credential, "neon_base_url": f"{url}/api/v2"},
+            "resend": {
+                "resend_api_key": twin.credential,
+                "resend_base_url": url,
+                "resend_from": "mk0r <app@mk0r.localhost>",
+            },
+            "posthog": {"posthog_key": twin.credential.reveal(), "posthog_host": url},
+            "github": {
+                "github_token": twin.credential,
+                "github_owner": "mk0r",
+                "github_api_url": url,
+                "github_git_url": url,
+            },
+            "e2b": {"e2b_api_key": twin.credential, "e2b_api_url": url, "e2b_sandbox_url": url},
+            "anthropic": {
+                "anthropic_api_key": twin.credential,
+                "anthropic_base_url": url,
+                "model": "rehearsal",
+            },
+        }[vendor]
+    return values
+
+
+def _recall(home: Home, which: Collection[str], *, weak: bool) -> StackFacts:
+    """The remembered facts, completed and saved before anything is started with them."""
+    try:
+        facts = remembered.load(home.stack_file)
+    except (ValueError, KeyError, TypeError) as error:
+        raise StackError(
+            f"The stack's own file {home.stack_file} cannot be read.",
+            next_action="Restore it, or move it away to begin with an empty local stack.",
+        ) from error
+    facts = remembered.with_twins(facts, which) if facts else remembered.mint(which)
+    facts = replace(facts, weak_sandbox=facts.weak_sandbox or weak)
+    remembered.save(home.stack_file, facts)
+    return facts
+
+
+def _choose_tier(facts: StackFacts) -> None:
+    from server.twins.e2b import tier
+
+    found = tier.probe()
+    if found.name != "namespaces" and not facts.weak_sandbox:
+        raise StackError(
+            f"This machine gives no user namespaces ({found.reason}), so a session cannot have a sandbox of its own.",
+            next_action="`mk0r doctor` says how to allow them. MK0R_WEAK_SANDBOX=1 goes on with weaker "
+            "isolation: session folder, limits, no wall around the network.",
+            code="no_namespaces",
+        )
+
+
+async def _postgres(home: Home, facts: StackFacts, report: Callable[[StackStep], None]) -> int:
+    from server.local import postgres
+
+    async with step("PostgreSQL", report) as say:
+        binaries = postgres.find_binaries(os.environ)
+        await postgres.prepare(home, binaries, say)
+        pid = facts.pids.get("postgres")
+        running = pid is not None and any("postgres" in word for word in processes.command_line(pid))
+        if not running and not remembered.port_is_free(facts.postgres_port):
+            # It may be our own server, left by a crash before its number was written down.
+            await postgres.stop(home, binaries)
+            if not remembered.port_is_free(facts.postgres_port):
+                raise _port_taken(facts.postgres_port, "PostgreSQL")
+        return await postgres.start(home, binaries, facts.postgres_port, facts.postgres_password)
+
+
+async def _template(home: Home, report: Callable[[StackStep], None]) -> None:
+    from server.local import template
+
+    async with step("app template", report) as say:
+        await template.prepare(home, say)
+
+
+async def _twins(
+    home: Home, facts: StackFacts, report: Callable[[StackStep], None], environ: Mapping[str, str]
+) -> StackFacts:
+    async with step("twins", report):
+        pid = facts.pids.get("twins")
+        if pid is not None and processes.is_twins(processes.command_line(pid), home) and await processes.healthy(facts):
+            return facts
+        await asyncio.to_thread(processes.end, processes.twins_processes(home))
+        facts = _with_free_ports(facts)
+        remembered.save(home.stack_file, facts)
+        process = processes.spawn_twins(home, environ)
+        try:
+            async with asyncio.timeout(TWINS_START_SECONDS):
+                while not await processes.healthy(facts):
+                    _still_starting(process, home)
+                    await asyncio.sleep(0.02)
+        except BaseException as error:
+            if process.poll() is None:
+                await asyncio.to_thread(processes.end, [psutil.Process(process.pid)])
+            if isinstance(error, TimeoutError):
+                raise StackError(
+                    f"The local services did not answer within {TWINS_START_SECONDS:.0f} s.",
+                    next_action=f"See {home.logs / 'twins.log'}.",
+                ) from error
+            raise
+        return facts.with_pid("twins", process.pid)
+
+
+def _still_starting(process: Popen[bytes], home: Home) -> None:
+    if process.poll() is not None:
+        raise StackError(
+            f"The local services stopped while starting (exit {process.returncode}).",
+            next_action=f"See {home.logs / 'twins.log'}.",
+        )
+
+
+def _with_free_ports(facts: StackFacts) -> StackFacts:
+    """`facts`, a twin whose port another program took meanwhile moved to a free one."""
+    taken = {facts.postgres_port, *(twin.port for twin in facts.twins.values())}
+    moved = {
+        vendor: twin if remembered.port_is_free(twin.port) else replace(twin, port=remembered.free_port(taken))
+        for vendor, twin in facts.twins.items()
+    }
+    return replace(facts, twins=moved)
+
+
+def _port_taken(port: int, what: str) -> StackError:
+    return StackError(
+        f"Port {port} of this machine's {what} is taken by another program, and it cannot move: "
+        "every session's DATABASE_URL names it.",
+        next_action=f"Stop that program (`ss -ltnp 'sport = :{port}'` names it) and run the command again.",
+        code="port_taken",
+    )
