@@ -52,7 +52,7 @@ class Leg(BaseModel):
     name: LegName
     vendor: str
     outcome: Literal["pending", "made", "found", "skipped", "failed"] = "pending"
-    ms: int | None = Field(None, description="How long it took, in milliseconds")
+    ms: int | None = Field(default=None, description="How long it took, in milliseconds")
     env_names: list[str] = Field(default_factory=list)
     reference: dict[str, str] = Field(default_factory=dict, description="The vendor's ids; never a secret")
     error: Problem | None = None
@@ -66,6 +66,7 @@ class Session(BaseModel):
     state: State
     idea: str = ""
     created_at: datetime
+    generation: int = Field(default=0, description="How many rounds of provisioning were started")
     services: list[LegName]
     legs: list[Leg]
 
@@ -110,6 +111,7 @@ class Sessions:
             "key_hash": _hash(key),
             "idea": idea,
             "state": "provisioning",
+            "generation": 0,
             "services": list(services),
             "created_at": datetime.now(UTC),
         }
@@ -147,6 +149,7 @@ class Sessions:
             state=row["state"],
             idea=row["idea"],
             created_at=row["created_at"],
+            generation=row["generation"],
             services=row["services"],
             legs=[
                 Leg.model_validate(outcomes.get(name) or _absent(name, name in row["services"])) for name in ALL_LEGS
@@ -167,6 +170,14 @@ class Sessions:
     def set_state(self, slug: str, state: State) -> None:
         with self._engine.begin() as connection:
             connection.execute(sa.update(SESSIONS).where(SESSIONS.c.slug == slug).values(state=state))
+
+    def next_generation(self, slug: str, current: int) -> int:
+        """One more round of provisioning. Callers that race for it get the same number."""
+        with self._engine.begin() as connection:
+            where = sa.and_(SESSIONS.c.slug == slug, SESSIONS.c.generation == current)
+            connection.execute(sa.update(SESSIONS).where(where).values(generation=current + 1, state="provisioning"))
+            query = sa.select(SESSIONS.c.generation).where(SESSIONS.c.slug == slug)
+            return connection.execute(query).scalar_one()
 
     def set_idea(self, slug: str, idea: str) -> None:
         """The first thing asked of a session names it."""

@@ -26,6 +26,7 @@ SESSIONS = sa.Table(
     sa.Column("key_hash", sa.String(64), nullable=False),
     sa.Column("idea", sa.Text, nullable=False, default=""),
     sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("generation", sa.Integer, nullable=False),
     sa.Column("services", sa.JSON, nullable=False),
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
 )
@@ -57,7 +58,7 @@ EVENTS = sa.Table(
 
 
 def open_engine(url: str) -> sa.Engine:
-    """An engine with the tables made. SQLite gets WAL, so readers and one writer do not wait for each other."""
+    """An engine; SQLite gets WAL, so that readers and one writer do not wait for each other."""
     engine = sa.create_engine(url)
     if engine.dialect.name == "sqlite":
 
@@ -67,7 +68,6 @@ def open_engine(url: str) -> sa.Engine:
             connection.execute("PRAGMA synchronous=NORMAL")
             connection.execute("PRAGMA busy_timeout=10000")
 
-    METADATA.create_all(engine)
     return engine
 
 

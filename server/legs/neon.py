@@ -77,8 +77,7 @@ class NeonLeg:
         uri = await self._vendor.call(
             "GET",
             f"/projects/{project_id}/connection_uri",
-            database_name=database["name"],
-            role_name=database["owner_name"],
+            query={"database_name": database["name"], "role_name": database["owner_name"]},
         )
         return _resources(project_id, self._vendor.read(_UriAnswer, uri.body).uri)
 
@@ -93,12 +92,13 @@ class NeonLeg:
         if self._settings.neon_org_id:
             query["org_id"] = self._settings.neon_org_id
         while True:
-            page = (await self._vendor.call("GET", "/projects", **query)).body
+            page: Any = (await self._vendor.call("GET", "/projects", query=query)).body
             if found := next((p["id"] for p in page["projects"] if p["name"] == name), None):
                 return found
             if page.get("unavailable_project_ids"):
                 raise self._vendor.bad_answer()
-            cursor = (page.get("pagination") or {}).get("cursor")
+            pagination: dict[str, str] = page.get("pagination") or {}
+            cursor = pagination.get("cursor")
             if not page["projects"] or not cursor or cursor == query.get("cursor"):
                 return None
             query["cursor"] = cursor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -68,6 +69,10 @@ class ResendLeg:
             "RESEND_AUDIENCE_ID": segment_id,
             "RESEND_FROM": self._settings.resend_from,
         }
+        if self._settings.public_url:
+            # A sending key may not add contacts; this token lets the app add them through us.
+            env["MK0R_CONTACTS_URL"] = f"{self._settings.public_url.rstrip('/')}/relay/contacts/{app_id}"
+            env["MK0R_CONTACTS_TOKEN"] = "mk0rc_" + token_urlsafe(16)
         return Resources(
             {name: Secret(value) for name, value in env.items()},
             {"segment_id": segment_id, "key_id": key.id},
@@ -77,7 +82,7 @@ class ResendLeg:
         """The id of the item with exactly this name, read to the end of the listing."""
         query = {"limit": "100"}
         while True:
-            page = (await self._vendor.call("GET", path, **query)).body
+            page = (await self._vendor.call("GET", path, query=query)).body
             items: list[dict[str, Any]] = page.get("data", [])
             if found := next((item["id"] for item in items if item["name"] == name), None):
                 return found

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 from server.errors import LegError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
     from random import Random
 
     from server.secrets import Secret
@@ -64,13 +64,19 @@ class Vendor:
         self._headers = headers or {}
 
     async def call(
-        self, method: str, path: str, body: Any = None, *, accept: tuple[int, ...] = (), **query: str
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        accept: tuple[int, ...] = (),
     ) -> Answer:
         """The answer to one call. A status of 400 and over is a `LegError`, unless it is in `accept`."""
         for attempt in range(1, ATTEMPTS + 1):
             last = attempt == ATTEMPTS
             try:
-                response = await self._send(method, path, body, query)
+                response = await self._send(method, path, body, query or {})
             except httpx.TransportError as error:
                 if last or method not in SAFE:
                     raise self._no_answer(error) from None
@@ -85,10 +91,10 @@ class Vendor:
             return Answer(response.status_code, self._json(response))
         raise AssertionError("unreachable")
 
-    async def _send(self, method: str, path: str, body: Any, query: dict[str, str]) -> httpx.Response:
+    async def _send(self, method: str, path: str, body: Any, query: Mapping[str, str]) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self._credential.reveal()}", **self._headers}
         url = self._base_url + path
-        request = self._http.build_request(method, url, json=body, params=query or None, headers=headers)
+        request = self._http.build_request(method, url, json=body, params=dict(query) or None, headers=headers)
         response = await self._http.send(request, stream=True, follow_redirects=False)
         try:
             chunks: list[bytes] = []

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from server.errors import LegError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 _AGAIN = "Try again in a minute."
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated() -> Generator[None]:
     """Raise `LegError` for what the E2B SDK raises; a missing file stays `FileNotFoundException`."""
     import e2b
     import httpx

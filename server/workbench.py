@@ -1,0 +1,156 @@
+"""What can be done inside a session's VM: run, write, read, look, push. Its answers hold no secret."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import shlex
+from base64 import b64encode
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from server.errors import LegError, UserError
+from server.provision import STANDING, issued_secrets
+from server.secrets import scrub
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from server.git import GitPush, Pushed
+    from server.provision import Provisioner
+    from server.secrets import Secret
+    from server.sessions import Session, Sessions
+    from server.store import Events, Vault
+    from server.vm.sandbox import Sandboxes
+
+APP = "/app"
+MOST_OUTPUT = 30_000  # characters of each stream
+MOST_FILE = 100_000  # characters
+SCREENSHOT = "/tmp/mk0r-preview.png"  # noqa: S108 - inside the session's own VM
+PREVIEW = "node /opt/mk0r/browser/preview.mjs --width 390 --height 844"
+PREVIEW_SECONDS = 60
+
+
+class Workbench:
+    """The hands of a caller in one session at a time."""
+
+    def __init__(
+        self,
+        *,
+        sessions: Sessions,
+        vault: Vault,
+        events: Events,
+        provisioner: Provisioner,
+        sandboxes: Sandboxes,
+        push: GitPush,
+    ) -> None:
+        self.sessions = sessions
+        self.events = events
+        self.provisioner = provisioner
+        self._vault = vault
+        self._sandboxes = sandboxes
+        self._push = push
+
+    def values(self, session: Session) -> dict[str, tuple[str, Secret]]:
+        """Each name in `/app/.env` with the service it comes from and its value."""
+        secrets = self._vault.get(session.slug)
+        return {
+            name: (leg.name, secrets[name])
+            for leg in session.legs
+            if leg.outcome in STANDING
+            for name in leg.env_names
+            if name in secrets
+        }
+
+    async def run(self, session: Session, command: str, *, cwd: str, seconds: float) -> dict[str, Any]:
+        began = monotonic()
+        done = await self._sandboxes.run(_vm(session), command, cwd=cwd, seconds=seconds)
+        out, err = self._clean(session, done.stdout), self._clean(session, done.stderr)
+        return {
+            "exit_code": done.exit_code,
+            "stdout": _middle_out(out, MOST_OUTPUT),
+            "stderr": _middle_out(err, MOST_OUTPUT),
+            "truncated": max(len(out), len(err)) > MOST_OUTPUT,
+            "ms": round((monotonic() - began) * 1000),
+        }
+
+    async def write(self, session: Session, files: Mapping[str, str]) -> list[str]:
+        placed = {_in_app(path): content for path, content in files.items()}
+        await self._sandboxes.write(_vm(session), placed)
+        return list(placed)
+
+    async def read(self, session: Session, path: str) -> dict[str, Any]:
+        where = _in_app(path)
+        try:
+            data = await self._sandboxes.read(_vm(session), where)
+        except FileNotFoundError:
+            raise UserError(
+                f"There is no file {where}.", next_action="List the folder with run_in_vm `ls`.", code="no_file"
+            ) from None
+        text = self._clean(session, data.decode(errors="replace"))
+        return {"path": where, "content": text[:MOST_FILE], "truncated": len(text) > MOST_FILE}
+
+    async def preview(self, session: Session, path: str) -> tuple[dict[str, Any], str]:
+        """What a phone shows at `path`, and its screenshot as base64 PNG."""
+        if not path.startswith("/"):
+            raise UserError("The path must begin with /.", next_action="Pass a path such as /.", code="bad_path")
+        sandbox_id = _vm(session)
+        url = shlex.quote(f"http://localhost:5173{path}")
+        seen = await self._sandboxes.run(
+            sandbox_id, f"{PREVIEW} --url {url} --out {SCREENSHOT}", seconds=PREVIEW_SECONDS
+        )
+        try:
+            page = json.loads(seen.stdout.strip().splitlines()[-1])
+            picture = b64encode(await self._sandboxes.read(sandbox_id, SCREENSHOT)).decode()
+            status = int(page["status"])
+        except (IndexError, KeyError, ValueError, TypeError, FileNotFoundError):
+            raise UserError(
+                "The app's page could not be opened.",
+                next_action="See what the server says with run_in_vm `curl -si http://localhost:5173/ | head -50`.",
+                code="no_page",
+            ) from None
+        return {
+            "url": f"{session.preview_url}{path}",
+            "status": status,
+            "title": self._clean(session, str(page.get("title", ""))),
+            "text": self._clean(session, str(page.get("text", "")))[:2000],
+            "console_errors": [self._clean(session, str(line))[:500] for line in page.get("console_errors", [])][:20],
+            "ms": int(page.get("ms", 0)),
+        }, picture
+
+    async def push(self, session: Session, message: str) -> Pushed:
+        return await self._push(session, message, issued_secrets(self._vault, session.slug))
+
+    def _clean(self, session: Session, text: str) -> str:
+        return scrub(text, issued_secrets(self._vault, session.slug))
+
+
+def _vm(session: Session) -> str:
+    if session.sandbox_id is None:
+        raise LegError(
+            "This session has no VM yet.",
+            code="no_vm",
+            next_action="Wait with get_session, or call provision_session again with the same key.",
+            retryable=True,
+        )
+    return session.sandbox_id
+
+
+def _in_app(path: str) -> str:
+    """The absolute path, refused outside `/app` and for the file that holds the secrets."""
+    where = posixpath.normpath(posixpath.join(APP, path))
+    if not where.startswith(f"{APP}/") or "\0" in path:
+        raise UserError("Only files under /app can be reached.", next_action="Use run_in_vm for the rest of the VM.")
+    if where == f"{APP}/.env":
+        raise UserError(
+            "/app/.env is written by the server alone.", next_action="Use get_env for its names.", code="env_file"
+        )
+    return where
+
+
+def _middle_out(text: str, most: int) -> str:
+    """The beginning and the end: errors stand at one of them."""
+    if len(text) <= most:
+        return text
+    half = most // 2
+    return f"{text[:half]}\n… {len(text) - most} characters left out …\n{text[-half:]}"
