@@ -65,6 +65,8 @@ class StackFacts:
     twins: dict[str, TwinFacts]
     pids: dict[str, int] = field(default_factory=dict[str, int])
     weak_sandbox: bool = False
+    server_port: int | None = None
+    """Where our own server listens: sandboxes are handed that port too."""
 
     def base_url(self, vendor: str) -> str:
         """Where SDKs find a twin. `localhost` where an app's own driver needs a name, not an address."""
@@ -134,6 +136,7 @@ def load(path: Path) -> StackFacts | None:
             },
             pids={name: int(pid) for name, pid in raw.get("pids", {}).items()},
             weak_sandbox=bool(raw.get("weak_sandbox", False)),
+            server_port=raw.get("server_port"),
         )
     except FileNotFoundError:
         return None
@@ -158,6 +161,7 @@ def save(path: Path, facts: StackFacts) -> None:
             },
             "pids": facts.pids,
             "weak_sandbox": facts.weak_sandbox,
+            "server_port": facts.server_port,
         },
     )
 

@@ -37,12 +37,17 @@ async def up(
     *,
     which: Collection[str],
     environ: Mapping[str, str] | None = None,
+    server_port: int | None = None,
 ) -> StackFacts:
-    """Make sure the twins in `which`, and what they stand on, are running. Raises `StackError`."""
+    """Make sure the twins in `which`, and what they stand on, are running. Raises `StackError`.
+
+    `server_port` is our own server's, handed to the sandboxes; None leaves what is remembered.
+    """
     environ = os.environ if environ is None else environ
     home.make()
     async with lock.hold(home.root / "stack.lock", patience=TWINS_START_SECONDS):
-        facts = _recall(home, which, weak=environ.get("MK0R_WEAK_SANDBOX") == "1")
+        before = _recall(home, which, weak=environ.get("MK0R_WEAK_SANDBOX") == "1")
+        facts = replace(before, server_port=server_port or before.server_port)
         if not which:
             return facts
         if "e2b" in which:
@@ -56,7 +61,7 @@ async def up(
             raise failed.exceptions[0] from None
         facts = facts.with_pid("postgres", database.result() if database else None)
         remembered.save(home.stack_file, facts)
-        facts = await _twins(home, facts, report, environ)
+        facts = await _twins(home, facts, report, environ, anew=facts.server_port != before.server_port)
         remembered.save(home.stack_file, facts)
         return facts
 
@@ -155,14 +160,10 @@ async def _postgres(home: Home, facts: StackFacts, report: Callable[[StackStep],
     async with step("PostgreSQL", report) as say:
         binaries = postgres.find_binaries(os.environ)
         await postgres.prepare(home, binaries, say)
-        pid = facts.pids.get("postgres")
-        running = pid is not None and any("postgres" in word for word in processes.command_line(pid))
-        if not running and not remembered.port_is_free(facts.postgres_port):
-            # It may be our own server, left by a crash before its number was written down.
-            await postgres.stop(home, binaries)
-            if not remembered.port_is_free(facts.postgres_port):
-                raise _port_taken(facts.postgres_port, "PostgreSQL")
-        return await postgres.start(home, binaries, facts.postgres_port, facts.postgres_password)
+        try:
+            return await postgres.start(home, binaries, facts.postgres_port, facts.postgres_password)
+        except StackError as error:
+            raise _port_taken(facts.postgres_port) if error.code == "port_taken" else error from None
 
 
 async def _template(home: Home, report: Callable[[StackStep], None]) -> None:
@@ -173,11 +174,16 @@ async def _template(home: Home, report: Callable[[StackStep], None]) -> None:
 
 
 async def _twins(
-    home: Home, facts: StackFacts, report: Callable[[StackStep], None], environ: Mapping[str, str]
+    home: Home, facts: StackFacts, report: Callable[[StackStep], None], environ: Mapping[str, str], *, anew: bool
 ) -> StackFacts:
     async with step("twins", report):
         pid = facts.pids.get("twins")
-        if pid is not None and processes.is_twins(processes.command_line(pid), home) and await processes.healthy(facts):
+        if (
+            not anew
+            and pid is not None
+            and processes.is_twins(processes.command_line(pid), home)
+            and await processes.healthy(facts)
+        ):
             return facts
         await asyncio.to_thread(processes.end, processes.twins_processes(home))
         facts = _with_free_ports(facts)
@@ -218,9 +224,9 @@ def _with_free_ports(facts: StackFacts) -> StackFacts:
     return replace(facts, twins=moved)
 
 
-def _port_taken(port: int, what: str) -> StackError:
+def _port_taken(port: int) -> StackError:
     return StackError(
-        f"Port {port} of this machine's {what} is taken by another program, and it cannot move: "
+        f"Port {port} of this machine's PostgreSQL is taken by another program, and it cannot move: "
         "every session's DATABASE_URL names it.",
         next_action=f"Stop that program (`ss -ltnp 'sport = :{port}'` names it) and run the command again.",
         code="port_taken",

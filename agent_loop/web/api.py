@@ -1,0 +1,212 @@
+"""The API: what a command and the page send. A session's key opens that session; the operator's token any."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from agent_loop import idea as ideas
+from agent_loop.web import events
+from agent_loop.web.boot import error_view
+from server.errors import BadInput, Mk0rError, StackError, UnknownSession, UserError
+from server.secrets import Secret
+from server.settings import chosen_services
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.requests import Request
+
+    from agent_loop.web.boot import Boot, Parts
+    from server.sessions import Session
+
+RESUME_SECONDS = 60.0
+
+
+class Api:
+    """The session routes over one `Boot`."""
+
+    def __init__(self, boot: Boot, token: Secret) -> None:
+        self._boot = boot
+        self._token = token
+
+    def routes(self) -> list[Route]:
+        one = "/api/sessions/{slug}"
+        return [
+            Route("/api/stack", self.stack),
+            Route("/api/sessions", self.create, methods=["POST"]),
+            Route(one, self.show),
+            Route(one, self.destroy, methods=["DELETE"]),
+            Route(f"{one}/events", self.events),
+            Route(f"{one}/runs", self.run, methods=["POST"]),
+            Route(f"{one}/resume", self.resume, methods=["POST"]),
+            Route(f"{one}/env", self.env),
+            Route(f"{one}/env/reveal", self.reveal, methods=["POST"]),
+            Route("/relay/contacts/mk0r-{slug}", self.contact, methods=["POST"]),
+        ]
+
+    async def stack(self, request: Request) -> Response:
+        return JSONResponse(self._boot.view(), headers=NO_STORE)
+
+    async def create(self, request: Request) -> Response:
+        asked = await body(request)
+        idea = ideas.checked(asked.get("idea"))
+        services = chosen_services(_names(asked.get("services")))
+        limits = _limits(asked)
+        parts = self.parts()
+        key = parts.core.sessions.mint()
+        session = parts.core.sessions.open(key, idea=idea, services=services)
+        told = {"slug": session.slug, "app_id": session.app_id, "idea": idea}
+        parts.core.events.append(session.slug, "session.created", told)
+        await parts.core.provisioner.start(session.slug, services)
+        run = await parts.runs.start(session.slug, idea, **limits)
+        answer = {"session_key": key.reveal(), "slug": session.slug, "app_id": session.app_id, "run": run}
+        return JSONResponse(answer, status_code=201, headers=NO_STORE)
+
+    async def show(self, request: Request) -> Response:
+        return JSONResponse(session_view(self.session(request)), headers=NO_STORE)
+
+    async def events(self, request: Request) -> Response:
+        session = self.session(request)
+        return events.stream(request, self.parts().core.events, session.slug)
+
+    async def run(self, request: Request) -> Response:
+        session = self.session(request)
+        asked = await body(request)
+        idea = ideas.checked(asked.get("idea"))
+        run = await self.parts().runs.start(session.slug, idea, **_limits(asked))
+        return JSONResponse({"slug": session.slug, "run": run}, status_code=202, headers=NO_STORE)
+
+    async def resume(self, request: Request) -> Response:
+        """Wake the VM, ask again for what failed, and go on with a run that did not get to its end."""
+        session = self.session(request)
+        parts = self.parts()
+        await parts.core.provisioner.start(session.slug, tuple(session.services))
+        session = await parts.core.provisioner.wait(session.slug, RESUME_SECONDS)
+        await parts.core.provisioner.restore(session.slug)
+        last = parts.runs.last(session.slug)
+        run = None
+        if last is not None and last["outcome"] not in (None, "done"):
+            run = await parts.runs.start(session.slug, last["idea"], model=last["model"], budget_usd=last["budget_usd"])
+        return JSONResponse(session_view(session) | {"run": run}, headers=NO_STORE)
+
+    async def destroy(self, request: Request) -> Response:
+        session = self.session(request)
+        parts = self.parts()
+        await parts.runs.stop(session.slug)
+        await parts.core.provisioner.destroy(session.slug)
+        return JSONResponse({"slug": session.slug, "destroyed": True}, headers=NO_STORE)
+
+    async def env(self, request: Request) -> Response:
+        session = self.session(request)
+        vault = self.parts().core.vault
+        legs = vault.legs_of(session.slug)
+        values = vault.get(session.slug, legs=session.services)
+        listed = [
+            {"name": name, "leg": legs[name], "fingerprint": value.fingerprint()} for name, value in values.items()
+        ]
+        return JSONResponse({"slug": session.slug, "env": listed}, headers=NO_STORE)
+
+    async def reveal(self, request: Request) -> Response:
+        """The owner's door to the values: the one answer that carries them."""
+        session = self.session(request)
+        values = self.parts().core.vault.get(session.slug, legs=session.services)
+        return JSONResponse({name: value.reveal() for name, value in values.items()}, headers=NO_STORE)
+
+    async def contact(self, request: Request) -> Response:
+        """The contacts relay, for the app itself: its token adds to its own audience and opens nothing else."""
+        asked = await body(request)
+        texts = [asked.get(name, "") for name in ("email", "first_name", "last_name")]
+        if not all(isinstance(text, str) and len(text) <= 300 for text in texts):  # noqa: PLR2004 - no name is longer
+            raise BadInput("A contact has a short `email`, and may have `first_name` and `last_name`.")
+        contact_id = await self.parts().core.contacts.add(request.path_params["slug"], bearer(request), *texts)
+        return JSONResponse({"id": contact_id}, status_code=201, headers=NO_STORE)
+
+    def parts(self) -> Parts:
+        """Everything behind the routes. Raises `StackError` while it is not there yet."""
+        if self._boot.parts is not None:
+            return self._boot.parts
+        raise self._boot.error or StackError(
+            "The server is still starting.",
+            next_action="Ask again in a moment; GET /api/stack says how far it is.",
+            code="starting",
+        )
+
+    def session(self, request: Request) -> Session:
+        """The session in the path, if the bearer may open it. Raises `UnknownSession`."""
+        slug = request.path_params["slug"]
+        sessions = self.parts().core.sessions
+        session = sessions.by_slug(slug) if self.is_operator(request) else sessions.authenticate(bearer(request))
+        if session.slug != slug or session.state == "destroyed":
+            raise UnknownSession
+        return session
+
+    def is_operator(self, request: Request) -> bool:
+        return hmac.compare_digest(bearer(request).encode(), self._token.reveal().encode())
+
+
+NO_STORE = {"cache-control": "no-store"}
+STATUS: list[tuple[Callable[[Mk0rError], bool], int]] = [
+    (lambda error: isinstance(error, UnknownSession), 404),
+    (lambda error: error.code in ("busy",), 409),
+    (lambda error: isinstance(error, UserError), 400),
+    (lambda error: isinstance(error, StackError), 503),
+]
+
+
+async def on_error(request: Request, error: Exception) -> Response:
+    """Our own errors as JSON: our sentence and the next action, nothing of a vendor's."""
+    if not isinstance(error, Mk0rError):
+        raise error
+    status = next((status for applies, status in STATUS if applies(error)), 502)
+    headers = {**NO_STORE, **({"retry-after": "1"} if error.code == "starting" else {})}
+    return JSONResponse({"error": error_view(error)}, status_code=status, headers=headers)
+
+
+async def body(request: Request) -> dict[str, Any]:
+    """The JSON object sent; an empty body is an empty object. Raises `BadInput`."""
+    raw = await request.body()
+    try:
+        asked = json.loads(raw or b"{}")
+    except ValueError:
+        asked = None
+    if not isinstance(asked, dict):
+        raise BadInput("The body is not a JSON object.", next_action='Send {"idea": "..."}.')
+    return asked  # pyright: ignore[reportUnknownVariableType] - JSON
+
+
+def session_view(session: Session) -> dict[str, Any]:
+    """A session as every view shows it."""
+    shown = session.model_dump(mode="json")
+    return shown | {
+        "env_names": session.env_names,
+        "preview_url": session.preview_url,
+        "preview_door": session.leg("vm").reference.get("door_url"),
+        "repository_url": session.repository_url,
+        "sandbox_id": session.sandbox_id,
+        "psql": f"mk0r psql {session.slug}",
+    }
+
+
+def _names(services: object) -> list[str] | None:
+    if services is None or (isinstance(services, list) and all(isinstance(name, str) for name in services)):  # pyright: ignore[reportUnknownVariableType] - being checked
+        return services  # pyright: ignore[reportUnknownVariableType]
+    raise BadInput("`services` is not a list of names.", next_action='Send ["database", "mail"] or leave it out.')
+
+
+def _limits(asked: dict[str, Any]) -> dict[str, Any]:
+    model, budget = asked.get("model"), asked.get("budget_usd")
+    if model is not None and not (isinstance(model, str) and 0 < len(model) <= 100):  # noqa: PLR2004 - longer is no id
+        raise BadInput("`model` is not a model id.", next_action="Leave it out to use the default.")
+    if budget is not None and not (isinstance(budget, int | float) and 0 < budget <= 1000):  # noqa: PLR2004 - a typo
+        raise BadInput("`budget_usd` is not an amount above 0 and up to 1000.", next_action="Leave it out.")
+    return {"model": model, "budget_usd": budget}
+
+
+def bearer(request: Request) -> str:
+    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    return value.strip() if scheme.lower() == "bearer" else ""

@@ -1,0 +1,130 @@
+"""Start-up as a value: what has been done, what is being done, what failed, and the core once it is there."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from server.errors import Mk0rError, StackError
+from server.local.progress import StackStep, step
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.types import ASGIApp
+
+    from agent_loop.web.runs import Runs
+    from server.app import Core
+    from server.local.facts import StackFacts
+    from server.local.home import Home
+
+WATCH_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that is there once start-up is over."""
+
+    core: Core
+    runs: Runs
+    mcp: ASGIApp
+
+
+@dataclass
+class Boot:
+    """One server's start-up. `open_parts` builds what the routes need; its failure is kept, never lost."""
+
+    home: Home
+    open_parts: Callable[[Boot, AsyncExitStack], Awaitable[Parts]]
+    port: int = 0
+    steps: dict[str, StackStep] = field(default_factory=dict[str, StackStep])
+    error: Mk0rError | None = None
+    parts: Parts | None = None
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def report(self, at: StackStep) -> None:
+        self.steps[at.name] = at
+
+    def view(self) -> dict[str, Any]:
+        """What `GET /api/stack` answers."""
+        return {
+            "ready": self.parts is not None,
+            "steps": [{"name": s.name, "state": s.state, "detail": s.detail, "ms": s.ms} for s in self.steps.values()],
+            "error": error_view(self.error),
+        }
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Start everything, keep it until `stop`, and put it away."""
+        async with AsyncExitStack() as stack:
+            try:
+                self.parts = await self.open_parts(self, stack)
+            except Mk0rError as error:
+                self.error = error
+            except Exception:
+                logging.getLogger("mk0r").exception("start-up failed")
+                self.error = StackError(
+                    "The server could not start.", next_action=f"See {self.home.logs / 'server.log'}."
+                )
+            self.over.set()
+            await stop.wait()
+            self.parts = None
+
+
+def error_view(error: Mk0rError | None) -> dict[str, str] | None:
+    if error is None:
+        return None
+    return {"code": error.code, "message": error.message, "next_action": error.next_action}
+
+
+async def open_local(boot: Boot, stack: AsyncExitStack) -> Parts:
+    """The real thing: the local stack for every leg without credentials, then the core on top of it."""
+    from server.local import stack as local
+    from server.settings import Settings
+
+    loading = asyncio.create_task(asyncio.to_thread(_load))
+    settings = Settings()
+    settings.check()
+    twins = settings.twins()
+    facts = await local.up(boot.home, boot.report, which=twins, environ=os.environ, server_port=boot.port)
+    stack.push_async_callback(_cancelled, asyncio.create_task(_watch(boot, facts, twins)))
+    async with step("server", boot.report):
+        await loading
+        from agent_loop.web.runs import Runs
+        from server.app import open_core
+
+        values = local.settings_from(facts)
+        if settings.public_url is None and "e2b" in twins:
+            values["public_url"] = f"http://localhost:{boot.port}"
+        core = await stack.enter_async_context(open_core(settings.with_local(values), boot.home))
+        runs = Runs(core, boot.home.root / "runs")
+        mcp = core.mcp.streamable_http_app(stateless_http=True)
+        await stack.enter_async_context(mcp.router.lifespan_context(mcp))
+        core.durable.launch()
+    return Parts(core, runs, mcp)
+
+
+def _load() -> None:
+    """Import what takes a second, while the stack comes up."""
+    import server.app  # noqa: F401
+
+
+async def _watch(boot: Boot, facts: StackFacts, which: frozenset[str]) -> None:
+    """Start again what died alone: the stack is several processes, and any of them may."""
+    from server.local import stack as local
+
+    while True:
+        await asyncio.sleep(WATCH_SECONDS)
+        if not local.alive(boot.home, facts):
+            try:
+                facts = await local.up(boot.home, boot.report, which=which)
+            except Mk0rError as error:
+                logging.getLogger("mk0r").warning("the local stack is down: %s", error.message)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

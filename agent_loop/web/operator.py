@@ -1,0 +1,96 @@
+"""The operator's routes: the whole machine, behind the loopback token of the server's own 0600 file."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from agent_loop.web.api import NO_STORE, session_view
+from agent_loop.web.guard import refuse
+from server.errors import StackError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
+
+    from agent_loop.web.api import Api
+    from agent_loop.web.boot import Boot
+    from server.local.facts import StackFacts
+
+# The names under which each vendor's own SDK looks for where to send things, and with what.
+SDK_NAMES = {
+    "neon": ("NEON_API_KEY", ("NEON_API_HOST",)),
+    "resend": ("RESEND_API_KEY", ("RESEND_BASE_URL", "RESEND_API_URL")),
+    "posthog": ("POSTHOG_KEY", ("POSTHOG_HOST",)),
+    "github": ("GITHUB_TOKEN", ("GITHUB_API_URL",)),
+    "e2b": ("E2B_API_KEY", ("E2B_API_URL", "E2B_SANDBOX_URL")),
+    "anthropic": ("ANTHROPIC_API_KEY", ("ANTHROPIC_BASE_URL",)),
+}
+
+
+class Operator:
+    """Routes that see every session and stop the stack."""
+
+    def __init__(self, boot: Boot, api: Api, stop: Callable[[], None]) -> None:
+        self._boot = boot
+        self._api = api
+        self._stop = stop
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/api/sessions", self._only(self.sessions), methods=["GET"]),
+            Route("/api/doctor", self._only(self.doctor)),
+            Route("/api/twins", self._only(self.twins)),
+            Route("/api/down", self._only(self.down), methods=["POST"]),
+        ]
+
+    def _only(self, handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+        async def checked(request: Request) -> Response:
+            if not self._api.is_operator(request):
+                return refuse(
+                    401, "not_operator", "This needs the operator's token.", "Use the mk0r command on this machine."
+                )
+            return await handler(request)
+
+        return checked
+
+    async def sessions(self, request: Request) -> Response:
+        sessions = self._api.parts().core.sessions.all()
+        return JSONResponse({"sessions": [session_view(session) for session in sessions]}, headers=NO_STORE)
+
+    async def doctor(self, request: Request) -> Response:
+        from server.local import doctor
+
+        found = await asyncio.to_thread(doctor.examine, self._boot.home, os.environ)
+        return JSONResponse(asdict(found), headers=NO_STORE)
+
+    async def twins(self, request: Request) -> Response:
+        """Every twin, with the lines that point an SDK at it; those not running yet are started."""
+        from server.local import facts, stack
+
+        try:
+            told = await stack.up(self._boot.home, self._boot.report, which=facts.VENDORS)
+        except StackError as error:
+            return refuse(503, error.code, error.message, error.next_action)
+        return JSONResponse({"twins": twins_view(told)}, headers=NO_STORE)
+
+    async def down(self, request: Request) -> Response:
+        """Stop the server; it stops the stack on its way out."""
+        self._stop()
+        return JSONResponse({"stopping": True}, status_code=202, headers=NO_STORE)
+
+
+def twins_view(facts: StackFacts) -> dict[str, dict[str, Any]]:
+    """`{vendor: {"base_url", "env": {NAME: value}}}`, the operator's local credentials included."""
+    view: dict[str, dict[str, Any]] = {}
+    for vendor, twin in facts.twins.items():
+        key_name, url_names = SDK_NAMES[vendor]
+        url = facts.base_url(vendor) + ("/api/v2" if vendor == "neon" else "")
+        view[vendor] = {"base_url": url, "env": {key_name: twin.credential.reveal()} | dict.fromkeys(url_names, url)}
+    return view
