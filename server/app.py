@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -72,6 +73,7 @@ async def open_core(settings: Settings, home: Home, *, executor: str = "local") 
     engine = store.open_engine(hosted or f"sqlite:///{home.database}")
     store.METADATA.create_all(engine)
     journal = engine if hosted else store.open_engine(f"sqlite:///{home.root / 'workflows.sqlite'}")
+    await asyncio.to_thread(_load)
     vault = store.Vault(engine, _vault_key(settings, home))
     set_up(lambda: _operator_secrets(settings))
     async with httpx.AsyncClient() as http:
@@ -114,6 +116,11 @@ async def open_core(settings: Settings, home: Home, *, executor: str = "local") 
             )
     engine.dispose()
     journal.dispose()
+
+
+def _load() -> None:
+    """Import off the event loop what would hold it up for a second on the first call."""
+    import mcp.server  # noqa: F401
 
 
 def build_mcp(bench: Workbench) -> MCPServer[Any]:

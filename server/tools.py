@@ -1,11 +1,15 @@
-"""The tools: validate, call, return a typed result; no logic."""
+"""The tools: validate, call, return a typed result; no logic.
 
-from __future__ import annotations
+Annotations are real objects here, not strings: the MCP server makes each tool's schema from them.
+"""
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import wraps
+from typing import Annotated, Any
 
+from mcp.server import MCPServer
+from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult, ImageContent, TextContent, ToolAnnotations
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,12 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from server.errors import Mk0rError
 from server.sessions import Session, SessionKey
 from server.settings import chosen_services
-
-if TYPE_CHECKING:
-    from mcp.server import MCPServer
-    from mcp.server.mcpserver import Context
-
-    from server.workbench import Workbench
+from server.workbench import Workbench
 
 Key = Annotated[str, Field(description="The session's key, from provision_session.", max_length=64)]
 Path = Annotated[
@@ -219,7 +218,6 @@ def _hints(
 
 def _in_our_words(tool: Any) -> Any:
     """A caller reads what happened and what to do next; anything unforeseen stays in the server's log."""
-    from functools import wraps
 
     @wraps(tool)
     async def told(*args: Any, **kwargs: Any) -> Any:
