@@ -1,0 +1,5 @@
+import BeingBuilt from './screens/BeingBuilt'
+
+export default function App() {
+  return <BeingBuilt />
+}
