@@ -120,7 +120,10 @@ async def open_core(settings: Settings, home: Home, *, executor: str = "local") 
 
 def _load() -> None:
     """Import off the event loop what would hold it up for a second on the first call."""
-    import mcp.server  # noqa: F401
+    from importlib import import_module
+
+    for heavy in ("dbos", "e2b", "mcp.server"):
+        import_module(heavy)
 
 
 def build_mcp(bench: Workbench) -> MCPServer[Any]:

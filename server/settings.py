@@ -39,39 +39,41 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True)
 
     neon_api_key: Secret | None = None
-    neon_base_url: str = Field("https://console.neon.tech/api/v2", validation_alias=_named("MK0R_NEON_BASE_URL"))
+    neon_base_url: str = Field(
+        default="https://console.neon.tech/api/v2", validation_alias=_named("MK0R_NEON_BASE_URL")
+    )
     neon_org_id: str | None = None
-    neon_region: str = Field("aws-us-east-2", validation_alias=_named("MK0R_NEON_REGION"))
-    neon_pg_version: int = Field(17, validation_alias=_named("MK0R_NEON_PG_VERSION"))
+    neon_region: str = Field(default="aws-us-east-2", validation_alias=_named("MK0R_NEON_REGION"))
+    neon_pg_version: int = Field(default=17, validation_alias=_named("MK0R_NEON_PG_VERSION"))
 
     resend_api_key: Secret | None = None
-    resend_base_url: str = Field("https://api.resend.com", validation_alias=_named("MK0R_RESEND_BASE_URL"))
+    resend_base_url: str = Field(default="https://api.resend.com", validation_alias=_named("MK0R_RESEND_BASE_URL"))
     resend_from: str | None = None
     resend_domain_id: str | None = None
 
-    posthog_key: str | None = Field(None, validation_alias=_named("POSTHOG_KEY", "POSTHOG_API_KEY"))
+    posthog_key: str | None = Field(default=None, validation_alias=_named("POSTHOG_KEY", "POSTHOG_API_KEY"))
     posthog_host: str = "https://us.i.posthog.com"
 
     github_token: Secret | None = None
-    github_owner: str | None = Field(None, validation_alias=_named("MK0R_GITHUB_OWNER"))
-    github_api_url: str = Field("https://api.github.com", validation_alias=_named("MK0R_GITHUB_API_URL"))
-    github_git_url: str = Field("https://github.com", validation_alias=_named("MK0R_GITHUB_GIT_URL"))
+    github_owner: str | None = Field(default=None, validation_alias=_named("MK0R_GITHUB_OWNER"))
+    github_api_url: str = Field(default="https://api.github.com", validation_alias=_named("MK0R_GITHUB_API_URL"))
+    github_git_url: str = Field(default="https://github.com", validation_alias=_named("MK0R_GITHUB_GIT_URL"))
 
     e2b_api_key: Secret | None = None
-    e2b_api_url: str | None = Field(None, validation_alias=_named("MK0R_E2B_API_URL"))
-    e2b_sandbox_url: str | None = Field(None, validation_alias=_named("MK0R_E2B_SANDBOX_URL"))
-    e2b_template: str = Field("mk0r", validation_alias=_named("MK0R_E2B_TEMPLATE"))
-    sandbox_timeout_seconds: int = Field(3600, ge=60, validation_alias=_named("MK0R_SANDBOX_TIMEOUT_SECONDS"))
+    e2b_api_url: str | None = Field(default=None, validation_alias=_named("MK0R_E2B_API_URL"))
+    e2b_sandbox_url: str | None = Field(default=None, validation_alias=_named("MK0R_E2B_SANDBOX_URL"))
+    e2b_template: str = Field(default="mk0r", validation_alias=_named("MK0R_E2B_TEMPLATE"))
+    sandbox_timeout_seconds: int = Field(default=3600, ge=60, validation_alias=_named("MK0R_SANDBOX_TIMEOUT_SECONDS"))
 
     anthropic_api_key: Secret | None = None
     anthropic_auth_token: Secret | None = None
     anthropic_base_url: str | None = None
-    model: str = Field("claude-sonnet-5-5", validation_alias=_named("MK0R_MODEL"))
+    model: str = Field(default="claude-sonnet-5-5", validation_alias=_named("MK0R_MODEL"))
 
-    leg_budget_seconds: float = Field(60, gt=0, validation_alias=_named("MK0R_LEG_BUDGET_SECONDS"))
-    public_url: str | None = Field(None, validation_alias=_named("MK0R_PUBLIC_URL"))
-    database_url: Secret | None = Field(None, validation_alias=_named("MK0R_DATABASE_URL"))
-    secret_key: Secret | None = Field(None, validation_alias=_named("MK0R_SECRET_KEY"))
+    leg_budget_seconds: float = Field(default=60, gt=0, validation_alias=_named("MK0R_LEG_BUDGET_SECONDS"))
+    public_url: str | None = Field(default=None, validation_alias=_named("MK0R_PUBLIC_URL"))
+    database_url: Secret | None = Field(default=None, validation_alias=_named("MK0R_DATABASE_URL"))
+    secret_key: Secret | None = Field(default=None, validation_alias=_named("MK0R_SECRET_KEY"))
 
     def with_local(self, defaults: Mapping[str, Any]) -> Settings:
         """These settings, with the local stack's values (by field name) for every vendor left to a twin."""

@@ -109,10 +109,10 @@ class Vendor:
         return httpx.Response(response.status_code, headers=_without_encoding(response), content=b"".join(chunks))
 
     def _json(self, response: httpx.Response) -> Any:
-        if response.status_code == HTTPStatus.NO_CONTENT or not response.content:
-            return {}
-        if response.is_redirect:
+        if HTTPStatus.MULTIPLE_CHOICES <= response.status_code < HTTPStatus.BAD_REQUEST:
             raise self.bad_answer()
+        if not response.content:
+            return {}
         try:
             return response.json()
         except ValueError:
