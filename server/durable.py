@@ -48,6 +48,12 @@ class Durable:
 
         return await DBOS.run_step_async({"name": name}, work, *args)
 
+    async def cancel(self, workflow_id: str) -> None:
+        """Stop the workflow before its next step. One that has ended, or never was, is no error."""
+        from dbos import DBOS
+
+        await DBOS.cancel_workflow_async(workflow_id)
+
     def launch(self) -> None:
         from dbos import DBOS
 
