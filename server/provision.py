@@ -48,7 +48,7 @@ class Provisioner:
         self._events = events
         self._legs = legs
         self._sandboxes = sandboxes
-        self._budget = budget_seconds
+        self.budget_seconds = budget_seconds
         self._clock = clock
         self._step = step
         self._start_workflow = start_workflow
@@ -105,7 +105,7 @@ class Provisioner:
         """What came of one leg. The one broad catch: no leg's failure may stop another."""
         found = None
         try:
-            async with asyncio.timeout(self._budget):
+            async with asyncio.timeout(self.budget_seconds):
                 leg = self._legs[name]
                 if self._sessions.note_intent(session.slug, name):
                     found = await leg.find(session.app_id)
@@ -117,7 +117,7 @@ class Provisioner:
         except LegError as error:
             return _failed(name, Problem(**_told(error)))
         except TimeoutError:
-            return _failed(name, _out_of_time(name, self._budget))
+            return _failed(name, _out_of_time(name, self.budget_seconds))
         except Exception:
             logging.getLogger("mk0r").exception("leg %s of %s", name, session.slug)
             return _failed(name, _unexpected(name))
@@ -196,7 +196,7 @@ class Provisioner:
         leg = session.leg(name)
         if leg.outcome == "skipped":
             return
-        async with asyncio.timeout(self._budget):
+        async with asyncio.timeout(self.budget_seconds):
             await self._legs[name].remove(session.app_id, leg.reference)
         self._vault.forget(session.slug, name)
         self._sessions.forget_leg(session.slug, name)

@@ -1,14 +1,24 @@
-"""What every test shares: one event loop back end, and an environment with nobody's credentials in it."""
+"""What every test shares: one event loop back end, nobody's credentials, and one real local stack."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import shutil
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
+from server.local.home import Home
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from server.app import Core
+    from server.local.facts import StackFacts
 
 SCRUBBED = ("ANTHROPIC_", "NEON_", "RESEND_", "POSTHOG_", "GITHUB_", "E2B_", "MK0R_")
 
@@ -24,3 +34,63 @@ def no_credentials() -> Iterator[None]:
     kept = {name: os.environ.pop(name) for name in [*os.environ] if name.startswith(SCRUBBED)}
     yield
     os.environ.update(kept)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running local stack, and the doors by which a test tells a twin to misbehave."""
+
+    home: Home
+    facts: StackFacts
+
+    async def twin(self, vendor: str, method: str, path: str, body: Any = None) -> Any:
+        """Call one of a twin's own `/_twin` routes."""
+        admin = {"Authorization": f"Bearer {self.facts.twins[vendor].admin.reveal()}"}
+        async with httpx.AsyncClient(base_url=self.facts.base_url(vendor), headers=admin, timeout=10) as http:
+            response = await http.request(method, f"/_twin/{path}", json=body)
+            response.raise_for_status()
+            return response.json() if response.content else None
+
+    async def fault(self, vendor: str, **fault: Any) -> None:
+        await self.twin(vendor, "POST", "faults", fault)
+
+    async def heal(self) -> None:
+        for vendor in self.facts.twins:
+            await self.twin(vendor, "DELETE", "faults")
+
+
+@pytest.fixture(scope="session")
+async def running_stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    from server.local import stack
+    from server.local.facts import VENDORS
+
+    home = Home(tmp_path_factory.mktemp("mk0r-home"))
+    facts = await stack.up(home, lambda _: None, which=VENDORS, environ=os.environ)
+    yield Stack(home, facts)
+    await stack.down(home)
+    shutil.rmtree(home.stack, ignore_errors=True)
+
+
+@pytest.fixture
+async def stack(running_stack: Stack) -> AsyncIterator[Stack]:
+    """The shared stack, without faults before and after."""
+    await running_stack.heal()
+    yield running_stack
+    await running_stack.heal()
+
+
+@pytest.fixture
+async def core(stack: Stack, tmp_path: Path) -> AsyncIterator[Core]:
+    """A server's core on the local stack, with records of its own."""
+    from server.app import open_core
+    from server.local.stack import settings_from
+    from server.settings import Settings
+
+    home = Home(tmp_path)
+    settings = Settings().with_local(settings_from(stack.facts)).model_copy(update={"leg_budget_seconds": 15})
+    async with AsyncExitStack() as closing:
+        core = await closing.enter_async_context(open_core(settings, home))
+        core.durable.launch()
+        yield core
+        for session in core.sessions.all():
+            await core.provisioner.destroy(session.slug)
