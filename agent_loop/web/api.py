@@ -13,7 +13,6 @@ from agent_loop import idea as ideas
 from agent_loop.web import events
 from agent_loop.web.boot import error_view
 from server.errors import BadInput, Mk0rError, StackError, UnknownSession, UserError
-from server.secrets import Secret
 from server.settings import chosen_services
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from agent_loop.web.boot import Boot, Parts
+    from server.secrets import Secret
     from server.sessions import Session
 
 RESUME_SECONDS = 60.0
@@ -68,7 +68,10 @@ class Api:
         return JSONResponse(answer, status_code=201, headers=NO_STORE)
 
     async def show(self, request: Request) -> Response:
-        return JSONResponse(session_view(self.session(request)), headers=NO_STORE)
+        session = self.session(request)
+        told = self.parts().core.events.since(session.slug, 0)
+        last_seq = told[-1].seq if told else 0
+        return JSONResponse(session_view(session) | {"last_seq": last_seq}, headers=NO_STORE)
 
     async def events(self, request: Request) -> Response:
         session = self.session(request)
@@ -152,7 +155,7 @@ class Api:
 NO_STORE = {"cache-control": "no-store"}
 STATUS: list[tuple[Callable[[Mk0rError], bool], int]] = [
     (lambda error: isinstance(error, UnknownSession), 404),
-    (lambda error: error.code in ("busy",), 409),
+    (lambda error: error.code == "busy", 409),
     (lambda error: isinstance(error, UserError), 400),
     (lambda error: isinstance(error, StackError), 503),
 ]

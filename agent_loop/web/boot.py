@@ -7,6 +7,7 @@ import logging
 import os
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from server.errors import Mk0rError, StackError
@@ -86,7 +87,7 @@ async def open_local(boot: Boot, stack: AsyncExitStack) -> Parts:
     from server.settings import Settings
 
     loading = asyncio.create_task(asyncio.to_thread(_load))
-    settings = Settings()
+    settings = Settings()  # pyright: ignore[reportCallIssue] - filled from the environment
     settings.check()
     twins = settings.twins()
     facts = await local.up(boot.home, boot.report, which=twins, environ=os.environ, server_port=boot.port)
@@ -96,10 +97,10 @@ async def open_local(boot: Boot, stack: AsyncExitStack) -> Parts:
         from agent_loop.web.runs import Runs
         from server.app import open_core
 
-        values = local.settings_from(facts)
+        settings = settings.with_local(local.settings_from(facts))
         if settings.public_url is None and "e2b" in twins:
-            values["public_url"] = f"http://localhost:{boot.port}"
-        core = await stack.enter_async_context(open_core(settings.with_local(values), boot.home))
+            settings = settings.model_copy(update={"public_url": f"http://localhost:{boot.port}"})
+        core = await stack.enter_async_context(open_core(settings, boot.home))
         runs = Runs(core, boot.home.root / "runs")
         mcp = core.mcp.streamable_http_app(stateless_http=True)
         await stack.enter_async_context(mcp.router.lifespan_context(mcp))
@@ -109,7 +110,8 @@ async def open_local(boot: Boot, stack: AsyncExitStack) -> Parts:
 
 def _load() -> None:
     """Import what takes a second, while the stack comes up."""
-    import server.app  # noqa: F401
+    for name in ("server.app", "agent_loop.loop", "agent_loop.web.runs", "mcp.server", "dbos", "e2b", "anthropic"):
+        import_module(name)
 
 
 async def _watch(boot: Boot, facts: StackFacts, which: frozenset[str]) -> None:

@@ -112,7 +112,7 @@ class Runs:
         return {"outcome": result.outcome}
 
     def _finish(self, slug: str, run: str, outcome: str, reason: str) -> None:
-        told = {"run": run, "outcome": outcome, "reason": reason, "turns": 0, "tokens": {}, "ms": 0}
+        told: dict[str, Any] = {"run": run, "outcome": outcome, "reason": reason, "turns": 0, "tokens": {}, "ms": 0}
         self._core.events.append(slug, "run.finished", told)
 
     def _history(self, slug: str, number: int) -> list[dict[str, Any]]:

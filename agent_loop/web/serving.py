@@ -52,7 +52,7 @@ async def serve(
         os.close(held)
         return 1
     try:
-        return await _serve(home, listening, host, environ, announce, open_parts)
+        return await _serve(home, listening, environ, announce, open_parts)
     finally:
         os.close(held)
 
@@ -60,13 +60,12 @@ async def serve(
 async def _serve(
     home: Home,
     listening: socket.socket,
-    host: str,
     environ: Mapping[str, str],
     announce: Callable[[dict[str, Any]], None],
     open_parts: Callable[[Boot, AsyncExitStack], Any],
 ) -> int:
     token = Secret(secrets.token_urlsafe(32))
-    port: int = listening.getsockname()[1]
+    host, port = listening.getsockname()[:2]
     known = {"port": port, "host": host}
     own = {**known, "pid": os.getpid(), "token": token.reveal(), "environment": fingerprints(environ)}
     write_private(home.server_file, own)
