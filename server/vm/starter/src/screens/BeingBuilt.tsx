@@ -18,7 +18,7 @@ export default function BeingBuilt() {
       <h1 className="mt-9 text-[2.5rem] leading-[1.02] font-semibold tracking-[-0.03em]">
         Your app is being built
       </h1>
-      <p className="text-muted mt-3 max-w-[19rem] text-[1.0625rem] leading-normal">
+      <p className="text-muted mt-3 max-w-[20rem] text-[1.0625rem] leading-normal text-pretty">
         Stay on this screen. It turns into your app as soon as there is something to see.
       </p>
       <section aria-label="Services" aria-live="polite" className="mt-8">
