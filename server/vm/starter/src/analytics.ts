@@ -9,6 +9,7 @@ function start(client: typeof import('posthog-js').default, key: string) {
     autocapture: false,
     disable_session_recording: true,
     disable_external_dependency_loading: true,
+    advanced_disable_flags: true, // events only: no request before the first of them
     person_profiles: 'identified_only',
   })
   if (app) client.group('app', app)

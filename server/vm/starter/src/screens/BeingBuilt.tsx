@@ -3,7 +3,7 @@ import type { Services } from '../../server/services'
 import './being-built.css'
 
 const LIGHTS: { service: keyof Services; name: string; on: string }[] = [
-  { service: 'database', name: 'Database', on: 'Postgres, empty' },
+  { service: 'database', name: 'Database', on: 'Postgres, ready' },
   { service: 'mail', name: 'Mail', on: 'Ready to send' },
   { service: 'analytics', name: 'Analytics', on: 'Listening' },
   { service: 'git', name: 'Code', on: 'Private repo' },
