@@ -7,6 +7,7 @@ wait seconds for a checkpoint. So a request claims and disables; making and drop
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -54,7 +55,9 @@ class Cluster:
             )
             for role, database in await found.fetchall():
                 if database is None:
-                    await session.execute(SQL("DROP ROLE {}").format(Identifier(role)))
+                    # Unless its database is just being made, by a backend whose client was killed.
+                    with contextlib.suppress(errors.DependentObjectsStillExist, errors.UndefinedObject):
+                        await session.execute(SQL("DROP ROLE {}").format(Identifier(role)))
                 elif role is not None:
                     await _seal(session, database)
                     self._spares.append(database)
@@ -66,9 +69,13 @@ class Cluster:
 
     async def claim(self, role: str, database: str, password: Secret) -> None:
         """Give a spare database and its role these names; makes one first when none is left."""
-        if not self._spares:
-            await self._make_spare()
-        spare = self._spares.popleft()
+        while True:
+            if not self._spares:
+                await self._make_spare()
+            with contextlib.suppress(errors.UndefinedObject):  # another twin on this cluster was faster
+                return await self._rename(self._spares.popleft(), role, database, password)
+
+    async def _rename(self, spare: str, role: str, database: str, password: Secret) -> None:
         async with self._session() as session, session.transaction():
             old, new = Identifier(spare), Identifier(role)
             await session.execute(SQL("ALTER ROLE {} RENAME TO {}").format(old, new))
