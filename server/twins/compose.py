@@ -79,7 +79,11 @@ def _e2b(site: Site, home: Home, facts: StackFacts) -> Starlette:
 def services(facts: StackFacts) -> dict[str, int]:
     """What a sandbox reaches on its own loopback: name to port; `neon` is what answers TLS on 443 there."""
     ports = {vendor: facts.twins[vendor].port for vendor in (*HANDED_IN, "neon") if vendor in facts.twins}
-    return {**ports, "postgres": facts.postgres_port} if "neon" in facts.twins else ports
+    if "neon" in facts.twins:
+        ports["postgres"] = facts.postgres_port
+    if facts.server_port is not None:
+        ports["mk0r"] = facts.server_port
+    return ports
 
 
 def environment(facts: StackFacts) -> dict[str, str]:

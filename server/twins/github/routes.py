@@ -17,7 +17,7 @@ from server.twins.core.paging import link_header, numbered_page
 from server.twins.github import errors
 from server.twins.github.limits import Limits
 from server.twins.github.shapes import Shapes
-from server.twins.github.state import LOGIN
+from server.twins.github.state import LOGIN, full_name
 from server.twins.github.transport import GIT_PATHS, GitTransport
 
 if TYPE_CHECKING:
@@ -199,7 +199,8 @@ class Routes:
         if sha is None:
             raise errors.no_branch()
         (commit,) = await self._hub.git(doc).log(sha, count=1)
-        shape = {**self._shapes.branch(doc, name, sha), "commit": self._shapes.commit(doc, commit)}
+        links = {"self": str(call.request.url), "html": f"{self._site.base_url}/{full_name(doc)}/tree/{name}"}
+        shape = {**self._shapes.branch(doc, name, sha), "commit": self._shapes.commit(doc, commit), "_links": links}
         return JSONResponse(
             {**shape, "protection": {"enabled": False}, "protection_url": f"{call.request.url}/protection"}
         )
