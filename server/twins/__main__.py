@@ -7,14 +7,17 @@ import asyncio
 import json
 import signal
 import sys
-from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from server.errors import StackError
 from server.local import facts as stack_facts
 from server.local.home import Home
 from server.twins.compose import compose
 from server.twins.core.serve import bind, serving
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
 
 
 async def serve(home: Home) -> None:
@@ -28,11 +31,24 @@ async def serve(home: Home) -> None:
         loop.add_signal_handler(number, asked_to_stop.set)
     # Every port first: a taken one must be known before any twin touches its data.
     sockets = {vendor: bind(twin.port) for vendor, twin in facts.twins.items()}
-    async with AsyncExitStack() as running:
-        for vendor, app in compose(home, facts).items():
-            await running.enter_async_context(serving(app, sockets[vendor]))
-        print(json.dumps({"ready": True}), flush=True)  # noqa: T201 - whoever started us reads it
-        await asked_to_stop.wait()
+
+    async def serve_one(app: Starlette, vendor: str, answers: asyncio.Event) -> None:
+        async with serving(app, sockets[vendor]):
+            answers.set()
+            await asked_to_stop.wait()
+
+    # Side by side, so that starting and stopping take as long as the slowest twin and not as their sum.
+    try:
+        async with asyncio.TaskGroup() as running:
+            started: list[asyncio.Event] = []
+            for vendor, app in compose(home, facts).items():
+                started.append(asyncio.Event())
+                running.create_task(serve_one(app, vendor, started[-1]))
+            for answers in started:
+                await answers.wait()
+            print(json.dumps({"ready": True}), flush=True)  # noqa: T201 - whoever started us reads it
+    except* StackError as failed:
+        raise failed.exceptions[0] from None
 
 
 def main() -> int:
