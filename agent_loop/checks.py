@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -11,6 +11,15 @@ if TYPE_CHECKING:
     from agent_loop.tools import ToolResult
 
     Call = Callable[[str, dict[str, Any]], Awaitable[ToolResult]]
+
+
+class Look(Protocol):
+    """A check: given a way to call tools, what it saw."""
+
+    __name__: str
+
+    async def __call__(self, call: Call, /) -> Check: ...
+
 
 PHONE = "390x844"
 MOST_DETAIL = 4_000
@@ -31,9 +40,6 @@ class Check:
     name: str
     ok: bool
     detail: str
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 async def types(call: Call) -> Check:
@@ -65,7 +71,7 @@ async def page(call: Call) -> Check:
     return Check("page", not wrong, detail[:MOST_DETAIL])
 
 
-ALL = (types, server, page)
+ALL: tuple[Look, ...] = (types, server, page)
 
 
 def report(failed: list[Check]) -> str:

@@ -22,7 +22,7 @@ from agent_loop.model import Message, ModelError
 from agent_loop.tools import ToolResult, came_of_it, said, seconds_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from agent_loop.journal import Journal
     from agent_loop.model import Model
@@ -103,16 +103,17 @@ class _Run:
     system: list[Json] = field(default_factory=list[Json])
     offered: list[Json] = field(default_factory=list[Json])
     messages: list[Json] = field(default_factory=list[Json])
+    ms_aside: int = 0
 
     # The story
 
     async def prepare(self, history: list[Json]) -> None:
         """Everything that must be true before the model's first turn."""
         await self.journal.step("run started", self._announce)
-        session = await self.journal.step("provision", self._provision)
+        session = await self._aside("provision", self._provision)
         if error := session.get("error") or no_vm(session):
             raise _End("failed", error)
-        read = await self.journal.step("skill and tools", self._read)
+        read = await self._aside("skill and tools", self._read)
         if error := read.get("error"):
             raise _End("failed", error)
         self.system, self.offered = prompts.system(read["skill"]), read["tools"]
@@ -122,8 +123,7 @@ class _Run:
         """The model works until it says it has finished; then the host looks for itself."""
         for remaining in range(self.budget.limits.check_rounds, -1, -1):
             await self._converse()
-            looked = await asyncio.gather(*(self._check(check) for check in checks.ALL))
-            failed = [check for check in looked if not check.ok]
+            failed = [check for check in await self._check_all() if not check.ok]
             if not failed:
                 return
             if remaining:
@@ -140,7 +140,7 @@ class _Run:
                 self.messages.append({"role": "assistant", "content": message.content})
             calls = calls_of(message.content)
             match message.stop_reason:
-                case "tool_use":
+                case "tool_use" if calls:
                     self._say(await self._call_together(calls))
                 case "pause_turn":
                     continue  # the model goes on from its own words
@@ -237,14 +237,29 @@ class _Run:
         self.publish("tool.finished", told)
         return {"answer": answer(call, result.content, is_error=result.is_error), "ms": ms}
 
-    async def _check(self, check: Callable[[checks.Call], Any]) -> checks.Check:
-        async def look() -> Json:
-            began = self.clock()
-            seen: checks.Check = await check(self._host_call)
-            self.publish("check", {**seen.as_json(), "ms": self._since(began)})
-            return seen.as_json()
+    async def _check_all(self) -> list[checks.Check]:
+        async def look(check: checks.Look) -> Json:
+            began, seen = self.clock(), await check(self._host_call)
+            told = {**asdict(seen), "ms": self._since(began)}
+            self.publish("check", told)
+            return told
 
-        return checks.Check(**await self.journal.step(f"check {check.__name__}", look))
+        told = await asyncio.gather(
+            *(self.journal.step(f"check {check.__name__}", partial(look, check)) for check in checks.ALL)
+        )
+        self.budget.ms += max(one["ms"] for one in told)
+        return [checks.Check(one["name"], one["ok"], one["detail"]) for one in told]
+
+    async def _aside(self, name: str, work: Callable[[], Awaitable[Json]]) -> Json:
+        """A step whose time counts for the run and not against its budget."""
+
+        async def timed() -> Json:
+            began = self.clock()
+            return {"did": await work(), "ms": self._since(began)}
+
+        told = await self.journal.step(name, timed)
+        self.ms_aside += told["ms"]
+        return told["did"]
 
     async def commit(self) -> None:
         """Each run ends in a commit and a push, whatever came of it."""
@@ -261,20 +276,21 @@ class _Run:
             self.publish("commit", {**told, "error": result.text} if result.is_error else told)
             return told
 
-        await self.journal.step("commit", push)
+        await self._aside("commit", push)
 
     async def finish(self, end: _End) -> RunResult:
         budget = self.budget
         dollars = None if budget.dollars is None else round(budget.dollars, 6)
+        ms = budget.ms + self.ms_aside
 
         async def announce() -> Json:
             told = {"outcome": end.outcome, "reason": end.reason, "turns": budget.turns}
-            told |= {"tokens": asdict(budget.usage), "cost_usd": dollars, "ms": budget.ms}
+            told |= {"tokens": asdict(budget.usage), "cost_usd": dollars, "ms": ms}
             self.publish("run.finished", told)
             return {}
 
         await self.journal.step("run finished", announce)
-        return RunResult(end.outcome, end.reason, budget.turns, budget.usage, dollars, budget.ms, self.messages)
+        return RunResult(end.outcome, end.reason, budget.turns, budget.usage, dollars, ms, self.messages)
 
     async def _host_call(self, name: str, arguments: Json) -> ToolResult:
         return await self.tools.call(name, arguments, self.session_key, seconds=seconds_for(arguments))

@@ -15,29 +15,12 @@ if TYPE_CHECKING:
     from server.twins.anthropic.conversation import Json
 
 MODEL = "rehearsal"
-FIELDS = frozenset(
-    [
-        "model",
-        "messages",
-        "max_tokens",
-        "system",
-        "tools",
-        "tool_choice",
-        "stream",
-        "metadata",
-        "stop_sequences",
-        "thinking",
-        "cache_control",
-        "output_config",
-        "service_tier",
-        "container",
-        "context_management",
-        "mcp_servers",
-        "diagnostics",
-        "inference_geo",
-        "speed",
-    ]
-)
+_FIELDS = """
+model messages max_tokens system tools tool_choice stream metadata stop_sequences thinking
+cache_control output_config service_tier container context_management mcp_servers diagnostics
+inference_geo speed
+"""
+FIELDS = frozenset(_FIELDS.split())
 
 
 def check(body: Any, credential: Secret, *, counting: bool = False) -> Json:

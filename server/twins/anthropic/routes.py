@@ -12,7 +12,7 @@ from server.twins.anthropic import requests, stream
 from server.twins.anthropic.errors import error, invalid, request_id
 from server.twins.anthropic.play import Beat, next_beat
 from server.twins.anthropic.requests import MODEL
-from server.twins.anthropic.script import Shelf
+from server.twins.anthropic.script import ScriptError, Shelf
 from server.twins.core import ids
 from server.twins.core.auth import bearer, same
 
@@ -43,7 +43,10 @@ class Rehearsal:
     async def messages(self, request: Request) -> Response:
         asked = requests.check(await self._body(request), self._site.credential)
         offered = {str(tool.get("name")) for tool in asked.get("tools", [])}
-        beat = next_beat(asked["messages"], offered, self._shelf.scripts())
+        try:
+            beat = next_beat(asked["messages"], offered, self._shelf.scripts())
+        except ScriptError as wrong:
+            raise error(500, f"The rehearsal's script does not fit its app: {wrong}") from None
         message, headers = self._message(beat, asked), {"request-id": request_id()}
         if asked.get("stream"):
             return StreamingResponse(stream.events(message), media_type="text/event-stream", headers=headers)

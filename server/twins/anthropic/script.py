@@ -99,7 +99,7 @@ def _content(app: Path, path: str, changes: tuple[Change, ...]) -> str:
     try:
         content = (app / path).read_text(encoding="utf-8")
     except OSError:
-        raise ScriptError(f"{path} is not in {app}") from None
+        raise ScriptError(f"{path} is not in the example's app") from None
     for change in changes:
         if change.path == path:
             if content.count(change.old) != 1:
