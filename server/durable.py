@@ -5,6 +5,8 @@ A workflow's id is its idempotency key. Outcomes are stored readable, so steps a
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -77,3 +79,5 @@ class Durable:
             yield
         finally:
             DBOS.destroy(destroy_registry=True)
+            # The engine made its own threads the loop's default and has just ended them.
+            asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
