@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+import asyncio
 from contextlib import asynccontextmanager
+from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -41,8 +43,13 @@ class Durable:
         """Start the workflow, unless one of this id was started before."""
         from dbos import DBOS, SetWorkflowID
 
-        with SetWorkflowID(workflow_id):
-            await DBOS.start_workflow_async(self._workflows[name], *args)
+        async def begin() -> None:
+            with SetWorkflowID(workflow_id):
+                await DBOS.start_workflow_async(self._workflows[name], *args)
+
+        # In a context of its own: a tool that a run's step calls may begin provisioning, and the engine
+        # refuses a workflow inside a step.
+        await asyncio.create_task(begin(), context=Context())
 
     async def step(self, name: str, work: Callable[..., Awaitable[Any]], *args: Any) -> Any:
         """`work`'s outcome, from the journal if an earlier life of this workflow had it."""

@@ -122,7 +122,7 @@ def interrupted(events: Iterator[None], slug: str, context: Context) -> bool:
 def result(session: dict[str, Any], key: str | None, model: str | None, wall_ms: int) -> dict[str, Any]:
     """The last line of `build --json`."""
     legs = [{name: leg[name] for name in ("name", "outcome", "ms", "env_names", "error")} for leg in session["legs"]]
-    copied = ("slug", "app_id", "preview_url", "preview_door", "repository_url", "psql", "env_names")
+    copied = ("slug", "app_id", "preview_url", "local_preview_url", "repository_url", "psql", "env_names")
     return {"session_key": key, **{name: session[name] for name in copied}} | {
         "legs": legs,
         "model": model,
@@ -175,7 +175,7 @@ def _doors(context: Context, session: dict[str, Any]) -> None:
     """Where everything is, and what to type next."""
     screen, slug = context.screen, session["slug"]
     if session["preview_url"]:
-        door = f"   or {session['preview_door']}" if session["preview_door"] else ""
+        door = f"   or {session['local_preview_url']}" if session["local_preview_url"] else ""
         screen.line(f"  preview     {screen.paint(session['preview_url'], CYAN)}{door}")
     screen.line(f"  session     {slug}")
     if session["repository_url"]:

@@ -47,7 +47,7 @@ def show(asked: Namespace, context: Context) -> int:
     screen.line()
     for name, value in (
         ("preview", session["preview_url"]),
-        ("", session["preview_door"]),
+        ("", session["local_preview_url"]),
         ("repository", session["repository_url"]),
         ("database", session["psql"] if "DATABASE_URL" in session["env_names"] else None),
     ):
@@ -76,11 +76,11 @@ def open_preview(asked: Namespace, context: Context) -> int:
         raise UserError("This session has no preview.", next_action=f"Try `mk0r resume {asked.slug}`.")
     opened = not asked.json and _browser(url, context)
     if asked.json:
-        print(json.dumps({"preview_url": url, "preview_door": session["preview_door"]}))
+        print(json.dumps({"preview_url": url, "local_preview_url": session["local_preview_url"]}))
     else:
         context.screen.line(url if not opened else f"Opened {url}")
-        if session["preview_door"]:
-            context.screen.line(session["preview_door"])
+        if session["local_preview_url"]:
+            context.screen.line(session["local_preview_url"])
     return 0
 
 

@@ -49,13 +49,16 @@ def run(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | Non
     except Mk0rError as error:
         errors.line(f"mk0r: {error}")
         return 2 if isinstance(error, BadInput) else 1
-    except KeyboardInterrupt:
-        errors.line("\nInterrupted. What runs in the background goes on; `mk0r down` stops it.")
-        return 130
     except BrokenPipeError:
         # Whoever read us has gone. The interpreter's own flush at exit must not complain about it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        errors.line(f"mk0r: {error.filename or 'this machine'}: {error.strerror or error}.")
+        return 1
+    except KeyboardInterrupt:
+        errors.line("\nInterrupted. What runs in the background goes on; `mk0r down` stops it.")
+        return 130
 
 
 def parser() -> ArgumentParser:

@@ -22,6 +22,7 @@ class Story:
     reason: str = ""
     model: str | None = None
     _at_line_start: bool = True
+    _title: str = ""
     _tools: dict[str, str] = field(default_factory=dict[str, str])
 
     def tell(self, event: Event) -> None:
@@ -63,8 +64,13 @@ class Story:
     def _run_started(self, data: dict[str, Any]) -> None:
         self.model = data["model"]
         self.outcome = None
-        self.screen.line()
-        self.screen.line(self.screen.paint(f"{clean(data['model'])} is at work", BOLD))
+        self._title = f"{clean(data['model'])} is at work"  # said with its first turn: the backend comes first
+
+    def _turn_started(self, _: dict[str, Any]) -> None:
+        if self._title:
+            self.screen.line()
+            self.screen.line(self.screen.paint(self._title, BOLD))
+            self._title = ""
 
     def _text(self, data: dict[str, Any]) -> None:
         text = clean(data["text"])

@@ -71,7 +71,8 @@ class Api:
         session = self.session(request)
         told = self.parts().core.events.since(session.slug, 0)
         last_seq = told[-1].seq if told else 0
-        return JSONResponse(session_view(session) | {"last_seq": last_seq}, headers=NO_STORE)
+        [view] = await self.view(session)
+        return JSONResponse(view | {"last_seq": last_seq}, headers=NO_STORE)
 
     async def events(self, request: Request) -> Response:
         session = self.session(request)
@@ -95,7 +96,8 @@ class Api:
         run = None
         if last is not None and last["outcome"] not in (None, "done"):
             run = await parts.runs.start(session.slug, last["idea"], model=last["model"], budget_usd=last["budget_usd"])
-        return JSONResponse(session_view(session) | {"run": run}, headers=NO_STORE)
+        [view] = await self.view(session)
+        return JSONResponse(view | {"run": run}, headers=NO_STORE)
 
     async def destroy(self, request: Request) -> Response:
         session = self.session(request)
@@ -110,7 +112,9 @@ class Api:
         legs = vault.legs_of(session.slug)
         values = vault.get(session.slug, legs=session.services)
         listed = [
-            {"name": name, "leg": legs[name], "fingerprint": value.fingerprint()} for name, value in values.items()
+            {"name": name, "leg": legs[name], "fingerprint": values[name].fingerprint()}
+            for name in session.env_names
+            if name in values
         ]
         return JSONResponse({"slug": session.slug, "env": listed}, headers=NO_STORE)
 
@@ -143,10 +147,35 @@ class Api:
         """The session in the path, if the bearer may open it. Raises `UnknownSession`."""
         slug = request.path_params["slug"]
         sessions = self.parts().core.sessions
-        session = sessions.by_slug(slug) if self.is_operator(request) else sessions.authenticate(bearer(request))
-        if session.slug != slug or session.state == "destroyed":
-            raise UnknownSession
+        if not self.is_operator(request):
+            session = sessions.authenticate(bearer(request))
+            if session.slug != slug:
+                raise UnknownSession
+            return session
+        try:
+            session = sessions.by_slug(slug)
+        except UnknownSession:
+            session = None
+        if session is None or session.state == "destroyed":
+            known = "`mk0r sessions` lists those there are."
+            raise UserError(f"There is no session {slug}.", next_action=known, code=UnknownSession.code)
         return session
+
+    async def view(self, *sessions: Session) -> list[dict[str, Any]]:
+        """Sessions as every view shows them."""
+        doors = await self.parts().doors.all()
+        return [
+            session.model_dump(mode="json")
+            | {
+                "env_names": session.env_names,
+                "preview_url": session.preview_url,
+                "local_preview_url": doors.get(session.sandbox_id or ""),
+                "repository_url": session.repository_url,
+                "sandbox_id": session.sandbox_id,
+                "psql": f"mk0r psql {session.slug}",
+            }
+            for session in sessions
+        ]
 
     def is_operator(self, request: Request) -> bool:
         return hmac.compare_digest(bearer(request).encode(), self._token.reveal().encode())
@@ -154,7 +183,7 @@ class Api:
 
 NO_STORE = {"cache-control": "no-store"}
 STATUS: list[tuple[Callable[[Mk0rError], bool], int]] = [
-    (lambda error: isinstance(error, UnknownSession), 404),
+    (lambda error: error.code == UnknownSession.code, 404),
     (lambda error: error.code == "busy", 409),
     (lambda error: isinstance(error, UserError), 400),
     (lambda error: isinstance(error, StackError), 503),
@@ -180,19 +209,6 @@ async def body(request: Request) -> dict[str, Any]:
     if not isinstance(asked, dict):
         raise BadInput("The body is not a JSON object.", next_action='Send {"idea": "..."}.')
     return asked  # pyright: ignore[reportUnknownVariableType] - JSON
-
-
-def session_view(session: Session) -> dict[str, Any]:
-    """A session as every view shows it."""
-    shown = session.model_dump(mode="json")
-    return shown | {
-        "env_names": session.env_names,
-        "preview_url": session.preview_url,
-        "preview_door": session.leg("vm").reference.get("door_url"),
-        "repository_url": session.repository_url,
-        "sandbox_id": session.sandbox_id,
-        "psql": f"mk0r psql {session.slug}",
-    }
 
 
 def _names(services: object) -> list[str] | None:

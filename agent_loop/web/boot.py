@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from agent_loop.web.doors import Doors
 from server.errors import Mk0rError, StackError
 from server.local.progress import StackStep, step
 
@@ -33,6 +34,7 @@ class Parts:
     core: Core
     runs: Runs
     mcp: ASGIApp
+    doors: Doors
 
 
 @dataclass
@@ -105,7 +107,7 @@ async def open_local(boot: Boot, stack: AsyncExitStack) -> Parts:
         mcp = core.mcp.streamable_http_app(stateless_http=True)
         await stack.enter_async_context(mcp.router.lifespan_context(mcp))
         core.durable.launch()
-    return Parts(core, runs, mcp)
+    return Parts(core, runs, mcp, Doors(boot.home))
 
 
 def _load() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 from starlette.responses import StreamingResponse
@@ -49,7 +50,8 @@ async def _lines(events: Events, slug: str, after: int, *, follow: bool) -> Asyn
 
 
 def _line(event: Event) -> str:
-    data = json.dumps({"at": event.at.isoformat(), **event.data}, ensure_ascii=False)
+    at = event.at.replace(tzinfo=UTC)  # SQLite gives back no zone; it was written in this one
+    data = json.dumps({"at": at.isoformat(timespec="milliseconds"), **event.data}, ensure_ascii=False)
     return f"id: {event.seq}\nevent: {event.type}\ndata: {data}\n\n"
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from agent_loop.web.api import NO_STORE, session_view
+from agent_loop.web.api import NO_STORE
 from agent_loop.web.guard import refuse
 from server.errors import StackError
 
@@ -62,7 +62,7 @@ class Operator:
 
     async def sessions(self, request: Request) -> Response:
         sessions = self._api.parts().core.sessions.all()
-        return JSONResponse({"sessions": [session_view(session) for session in sessions]}, headers=NO_STORE)
+        return JSONResponse({"sessions": await self._api.view(*sessions)}, headers=NO_STORE)
 
     async def doctor(self, request: Request) -> Response:
         from server.local import doctor

@@ -11,6 +11,7 @@ import pytest
 
 from agent_loop.web.app import build
 from agent_loop.web.boot import Boot, Parts
+from agent_loop.web.doors import Doors
 from server.local.home import Home
 from server.secrets import Secret
 
@@ -60,7 +61,7 @@ async def served(stack: Stack, tmp_path: Path) -> AsyncIterator[httpx.AsyncClien
         await closing.enter_async_context(mcp.router.lifespan_context(mcp))
         core.durable.launch()
         boot = Boot(home, never)
-        boot.parts = Parts(core, runs, mcp)
+        boot.parts = Parts(core, runs, mcp, Doors(stack.home))
         app = build(boot, Secret(TOKEN), stop=lambda: None)
         async with browser(app) as client:
             yield client

@@ -189,7 +189,7 @@ async function details(session) {
     const told = await ask("GET", `/api/sessions/${session.slug}`, { key: session.key });
     if (current?.slug !== session.slug) return;
     at("links").replaceChildren(...[["Preview", told.preview_url], ["Repository", told.repository_url]].filter(([, url]) => url).map(link));
-    at("door").textContent = told.preview_door ? `Also at ${told.preview_door}` : "";
+    at("door").textContent = told.local_preview_url ? `Also at ${told.local_preview_url}` : "";
     at("names").replaceChildren(...told.env_names.flatMap((name) => pair(name, "")));
   } catch (error) {
     problem(error.message);
