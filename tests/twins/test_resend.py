@@ -231,6 +231,10 @@ async def test_what_is_not_there_answers_in_resends_words(client: httpx.AsyncCli
     assert refusal(await client.post("/api-keys", json={"name": "x", "permission": "root"})) == (422, "invalid_access")
 
 
+async def test_a_body_that_is_too_large_is_not_read(client: httpx.AsyncClient) -> None:
+    assert (await client.post("/emails", content=b"x" * 41 * 1024 * 1024)).status_code == 413
+
+
 async def test_a_lost_answer_leaves_a_key_whose_token_nobody_has(client: httpx.AsyncClient) -> None:
     fault = {"method": "POST", "path": "/api-keys", "lose_answer": True, "times": 1}
     await client.post("/_twin/faults", json=fault, headers=ADMIN)

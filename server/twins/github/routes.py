@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 Doc = dict[str, Any]
 DEFAULT_PAGE, LARGEST_PAGE = 30, 100
+LARGEST_BODY = 10 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ class Routes:
                 response = error.response()
             return dressed(response, window)
 
-        return Route(path, handle, methods=[method])
+        return Route(path, handle, methods=[method], max_body_size=LARGEST_BODY)
 
     def _authenticate(self, request: Request) -> Actor | None:
         if not request.headers.get("user-agent"):

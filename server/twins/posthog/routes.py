@@ -137,4 +137,4 @@ class Routes:
 
 def _both(path: str, handler: Callable[[Request], Awaitable[Response]], *methods: str) -> list[Route]:
     """With and without a slash at the end; a redirect between them would cost a browser its POST body."""
-    return [Route(path + slash, handler, methods=[*methods]) for slash in ("", "/")]
+    return [Route(path + slash, handler, methods=[*methods], max_body_size=LARGEST_BATCH) for slash in ("", "/")]

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from server.twins.resend.state import Team
 
 LARGEST_PAGE = 100
+LARGEST_MAIL = 40 * 1024 * 1024
+"""Attachments included, as they travel: in base64."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def routes(site: Site, team: Team) -> list[Route]:
             call = Call(key, request.path_params, request.query_params, request.headers, await _json(request))
             return JSONResponse(answer(call), status)
 
-        return Route(path, handle, methods=[method])
+        return Route(path, handle, methods=[method], max_body_size=LARGEST_MAIL)
 
     keys, domains, segments, contacts, mail = team.keys, team.domains, team.segments, team.contacts, team.mail
 
