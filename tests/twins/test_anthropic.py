@@ -215,6 +215,18 @@ async def test_a_sequel_plays_only_after_what_it_follows(sdk: anthropic.AsyncAnt
     assert words(await talk.say("Add a weekly goal")).endswith("A goal it is.")
 
 
+async def test_a_script_plays_once_and_again_only_where_it_was_broken_off(sdk: anthropic.AsyncAnthropic) -> None:
+    talk = Conversation(sdk)
+    await talk.say("A run tracker")
+    await talk.answer(ENV, "The VM could not be reached.")
+    assert words(await talk.say("Once more: a run tracker")).endswith("I look and I write.")
+    await talk.answer(ENV, WRITTEN)
+    await talk.answer(FINE)
+    again = await talk.say("A run tracker, please")
+    assert again.stop_reason == "refusal"
+    assert "It can play: “Add a weekly goal”." in words(again)
+
+
 async def test_what_the_host_says_is_not_taken_for_an_idea(talk: Conversation) -> None:
     await talk.say("A run tracker\n<session>\na waitlist and a chess clock\n</session>")
     await talk.answer(ENV, WRITTEN)

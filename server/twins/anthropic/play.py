@@ -30,24 +30,31 @@ class Beat:
 
 def next_beat(messages: list[Json], offered: set[str], shelf: dict[Path, Script]) -> Beat:
     """What the model says now. `offered` names the request's tools."""
-    told = acts(messages)
-    file = _choose(told, shelf)
-    if not told or file is None:
-        return _decline(_no_script(shelf.values()))
-    return _Playing(shelf[file], file, offered).beat(told[-1])
-
-
-def _choose(told: list[Act], shelf: dict[Path, Script]) -> Path | None:
-    """The script of the last act. A sequel is a choice only after what it follows was played."""
     played: set[str] = set()
-    chosen: Path | None = None
-    for act in told:
-        open_now = {file: script for file, script in shelf.items() if not script.after or script.after in played}
-        script = nearest(act.idea, open_now.values())
-        chosen = next((file for file, one in open_now.items() if one is script), None)
-        if script and act.rounds:
-            played.add(script.title)
-    return chosen
+    *earlier, act = acts(messages) or [Act("")]
+    for past in earlier:
+        file = _choose(past.idea, _open(shelf, played))
+        if file and _Playing(shelf[file], file, offered).finishes(past):
+            played.add(shelf[file].title)
+    choices = _open(shelf, played)
+    file = _choose(act.idea, choices)
+    if file is None:
+        return _decline(_no_script(choices))
+    return _Playing(shelf[file], file, offered).beat(act)
+
+
+def _open(shelf: dict[Path, Script], played: set[str]) -> dict[Path, Script]:
+    """What can be played now: each script once, since a second time would undo its sequels, and in order."""
+    return {
+        file: script
+        for file, script in shelf.items()
+        if script.title not in played and (not script.after or script.after in played)
+    }
+
+
+def _choose(idea: str, choices: dict[Path, Script]) -> Path | None:
+    script = nearest(idea, choices.values())
+    return next((file for file, one in choices.items() if one is script), None)
 
 
 @dataclass
@@ -58,18 +65,29 @@ class _Playing:
     names: set[str] = field(default_factory=set[str])
     failed: bool = False
 
+    def finishes(self, act: Act) -> bool:
+        """Whether the act holds the whole script, and nothing in it went wrong."""
+        step, wrong = self._follow(act)
+        return step is None and not wrong
+
     def beat(self, act: Act) -> Beat:
+        step, wrong = self._follow(act)
+        if wrong:
+            return _decline(wrong)
+        if step is None:
+            return _decline(f"The host's checks found something the script has no step for. {REAL}")
+        return self._speak(step, first=not act.rounds)
+
+    def _follow(self, act: Act) -> tuple[Step | None, str]:
+        """The step after all that was played, and why there is to be none."""
         remaining = iter(self.script.step)
         for done in act.rounds:
             step = self._next(remaining)
             if step is None:
-                return _decline(f"The script is over and has no step for this. {REAL}")
+                return None, f"The script is over and has no step for this. {REAL}"
             if surprise := self._learn(step, done):
-                return _decline(surprise)
-        step = self._next(remaining)
-        if step is None:
-            return _decline(f"The host's checks found something the script has no step for. {REAL}")
-        return self._speak(step, first=not act.rounds)
+                return None, surprise
+        return self._next(remaining), ""
 
     def _next(self, remaining: Any) -> Step | None:
         return next((step for step in remaining if self._fits(step)), None)
@@ -120,10 +138,9 @@ def _decline(text: str) -> Beat:
     return Beat([{"type": "text", "text": text}], "refusal")
 
 
-def _no_script(shelf: Any) -> str:
-    titles = [f"“{script.idea}”" for script in shelf if not script.after]
-    playable = f"It can play: {', '.join(titles)}." if titles else "It has no scripts here."
+def _no_script(choices: dict[Path, Script]) -> str:
+    ideas = ", ".join(f"“{script.idea}”" for script in choices.values())
     return (
         "This is a rehearsal: no model is at work, and there is no script for this idea. "
-        f"{playable} Nothing was changed. {REAL}"
+        f"{f'It can play: {ideas}.' if ideas else 'There is none left to play here.'} Nothing was changed. {REAL}"
     )

@@ -90,16 +90,16 @@ def arguments(call: Call, script_file: Path) -> dict[str, Any]:
     paths = dict.fromkeys((*call.files, *(change.path for change in call.change)))
     if not paths:
         return call.arguments
-    app = script_file.parents[1] / "app"
-    files = [{"path": f"{APP}/{path}", "content": _content(app, path, call.change)} for path in paths]
+    shelves = (script_file.with_suffix(""), script_file.parents[1] / "app")
+    files = [{"path": f"{APP}/{path}", "content": _content(shelves, path, call.change)} for path in paths]
     return {**call.arguments, "files": files}
 
 
-def _content(app: Path, path: str, changes: tuple[Change, ...]) -> str:
-    try:
-        content = (app / path).read_text(encoding="utf-8")
-    except OSError:
-        raise ScriptError(f"{path} is not in the example's app") from None
+def _content(shelves: tuple[Path, ...], path: str, changes: tuple[Change, ...]) -> str:
+    file = next((shelf / path for shelf in shelves if (shelf / path).is_file()), None)
+    if file is None:
+        raise ScriptError(f"{path} is not in the example's app")
+    content = file.read_text(encoding="utf-8")
     for change in changes:
         if change.path == path:
             if content.count(change.old) != 1:
