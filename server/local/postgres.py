@@ -30,6 +30,7 @@ from server.local.postgres_binaries import PostgresBinaries, find_binaries, reac
 from server.local.postgres_cluster import (
     ENVIRONMENT,
     SUPERUSER,
+    check_version,
     initialise,
     set_password,
     socket_dir,
@@ -67,7 +68,7 @@ async def prepare(home: Home, binaries: PostgresBinaries, report: Callable[[str]
     """Have reachable binaries and an initialised cluster; returns at once when both are there.
 
     The superuser has no password yet, so nobody can log in before `start` sets one.
-    Raises StackError when initdb cannot do its work.
+    Raises StackError when initdb cannot do its work, or another major version made the cluster.
     """
     home.make()
     if os.geteuid() == 0:  # a narrow umask must not shut out the identity the database runs as
@@ -79,6 +80,7 @@ async def prepare(home: Home, binaries: PostgresBinaries, report: Callable[[str]
     if not (home.postgres / "data").exists():
         report("Initialising PostgreSQL")
         await asyncio.to_thread(initialise, home, usable)
+    check_version(home, usable)
 
 
 async def start(home: Home, binaries: PostgresBinaries, port: int, password: Secret) -> int:

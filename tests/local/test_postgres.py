@@ -10,6 +10,7 @@ import subprocess
 import sys
 import sysconfig
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,6 +86,7 @@ async def test_it_serves_over_tcp_and_over_its_socket(
         assert int(await ask(home, port, "show server_version_num")) // 10_000 == binaries.major >= 17
         assert await ask(home, port, "show fsync", over=str(postgres.socket_dir(home))) == "on"
         assert await ask(home, port, "show server_encoding") == "UTF8"
+        assert await ask(home, port, "select lower('ÜBER')") == "über"
 
 
 async def test_it_never_runs_as_root_and_its_password_is_in_no_arguments(
@@ -180,6 +182,14 @@ async def test_a_home_with_a_long_path_gets_its_socket_elsewhere(tmp_path: Path)
         pytest.skip("root's stack has a short path of its own")
     folder = postgres.socket_dir(Home(tmp_path / ("long" * 30)))
     assert len(str(folder)) < 80
+
+
+async def test_a_cluster_of_another_version_is_said_in_one_sentence(
+    home: Home, binaries: postgres.PostgresBinaries
+) -> None:
+    await postgres.prepare(home, binaries, lambda _: None)
+    with pytest.raises(StackError, match=f"PostgreSQL {binaries.major}'s"):
+        await postgres.prepare(home, replace(binaries, major=binaries.major + 1), lambda _: None)
 
 
 @pytest.mark.skipif(not ROOT, reason="only root drops to another user")

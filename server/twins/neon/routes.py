@@ -144,7 +144,9 @@ class _Api:
         return JSONResponse({"branches": found, "annotations": {}, "pagination": order})
 
     async def get_branch(self, request: Request) -> Response:
-        return JSONResponse({"branch": self._on_branch(request)["branch"]})
+        branch = self._on_branch(request)["branch"]
+        annotation: Doc = {"object": {"type": "console/branch", "id": branch["id"]}, "value": {}}
+        return JSONResponse({"branch": branch, "annotation": annotation})
 
     async def list_endpoints(self, request: Request) -> Response:
         return JSONResponse({"endpoints": [self._on_branch(request)["endpoint"]]})

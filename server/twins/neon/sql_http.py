@@ -6,6 +6,7 @@ A single query is its own transaction; `queries` are one transaction together.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ from server.twins.neon.sql_run import Allowance, QueryError, ResponseTooLarge, S
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+QUERY_SECONDS = 300
 RESPONSE_BYTES = 10 * 1024 * 1024
 ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
 PREFLIGHT = {
@@ -63,6 +65,8 @@ def sql_routes(pool: Pool, *, reserved: str) -> list[BaseRoute]:
         except ResponseTooLarge:
             message = f"response is too large (max is {RESPONSE_BYTES} bytes)"
             return JSONResponse({"message": message}, 507, ANY_ORIGIN)
+        except TimeoutError:
+            return JSONResponse({"message": f"no answer within {QUERY_SECONDS} s"}, 504, ANY_ORIGIN)
         except PoolBusy:
             return JSONResponse({"message": "too many connections for this role"}, 503, ANY_ORIGIN)
 
@@ -77,7 +81,7 @@ async def _answer(request: Request, pool: Pool, reserved: str) -> Response:
     shape = Shape(flag(headers, "neon-array-mode"), flag(headers, "neon-raw-text-output"))
     allowance = Allowance(RESPONSE_BYTES)
     try:
-        async with pool.connection(login) as connection:
+        async with pool.connection(login) as connection, asyncio.timeout(QUERY_SECONDS):
             if isinstance(body, Query):
                 result = await _run(connection, body, shape, allowance)
                 return JSONResponse(result, headers=ANY_ORIGIN)

@@ -207,7 +207,7 @@ async def test_the_parts_of_a_project_can_be_listed_and_had_one_by_one(neon: Neo
     assert one == {"operation": operations[0]}
     assert (await get(f"{base}/operations?limit=1"))["operations"] == operations[:1]
     assert (await get(f"{base}/branches"))["branches"] == [created["branch"]]
-    assert await get(branch) == {"branch": created["branch"]}
+    assert (await get(branch))["branch"] == created["branch"]
     for path in (f"{base}/endpoints", f"{branch}/endpoints"):
         assert await get(path) == {"endpoints": created["endpoints"]}
     assert (await get(f"{branch}/databases"))["databases"] == created["databases"]

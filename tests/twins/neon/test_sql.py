@@ -196,6 +196,14 @@ async def test_an_answer_that_is_too_large_is_a_507(neon: Neon, uri: str) -> Non
     assert await neon.rows(uri, "select 1") == [["1"]]
 
 
+async def test_a_query_that_takes_too_long_is_ended(neon: Neon, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.twins.neon.sql_http.QUERY_SECONDS", 0.1)
+    assert (await neon.sql(uri, {"query": "select pg_sleep(60)"})).status_code == 504
+    monkeypatch.undo()
+    running = "select count(*) from pg_stat_activity where usename = current_user and query like '%pg_sleep(60)'"
+    assert await neon.rows(uri, running) == [["0"]]
+
+
 async def test_no_state_of_one_request_reaches_the_next(neon: Neon, uri: str) -> None:
     await neon.rows(uri, "set search_path = nowhere")
     await neon.rows(uri, "select pg_advisory_lock(1)")
