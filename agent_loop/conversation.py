@@ -37,12 +37,11 @@ def session_facts(session: Json) -> Json:
         {
             "name": leg["name"],
             "outcome": leg["outcome"],
-            "env_names": leg.get("env_names") or [],
             **({"error": _sentence(leg["error"])} if leg.get("error") else {}),
         }
         for leg in legs
     ]
-    return {"app_id": session.get("app_id"), "services": services}
+    return {"app_id": session.get("app_id"), "env_names": session.get("env_names") or [], "services": services}
 
 
 def no_vm(facts: Json) -> str:

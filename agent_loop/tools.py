@@ -87,14 +87,16 @@ class McpTools:
             )
         except Exception:  # noqa: BLE001 - the tools' edge: what a transport raises is not for the model
             return ToolResult.error(f"{name} could not be reached. Try once more; if it fails again, stop.")
-        return _result(answer, key)
+        return _result(answer, key, name)
 
 
-def _result(answer: CallToolResult, key: str) -> ToolResult:
+def _result(answer: CallToolResult, key: str, name: str) -> ToolResult:
     content: list[Json] = []
     for block in answer.content:
         if block.type == "text":
-            content.append({"type": "text", "text": _clip(block.text.replace(key, "***"))})
+            # The server's own sentence, without the label the MCP library puts before it.
+            words = block.text.removeprefix(f"Error executing tool {name}: ")
+            content.append({"type": "text", "text": _clip(words.replace(key, "***"))})
         elif block.type == "image":
             source = {"type": "base64", "media_type": block.mime_type, "data": block.data}
             content.append({"type": "image", "source": source})
