@@ -67,3 +67,7 @@ def test_a_traceback_in_the_log_is_scrubbed() -> None:
     assert "Traceback" in said
     for leak in ("canary-value-1", "hunter2", "abcdefgh12345"):
         assert leak not in said
+
+
+def test_secrets_of_any_characters_compare() -> None:
+    assert Secret("schlüssel") == Secret("schlüssel") != Secret("schluessel")
