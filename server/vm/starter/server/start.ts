@@ -7,7 +7,7 @@ import { runOnSchedule } from './schedule'
 
 /** Production: the built pages and the API from one process. */
 const site = new Hono()
-site.route('/', app)
+site.all('/api/*', (c) => app.fetch(c.req.raw))
 site.use('*', serveStatic({ root: 'dist/client' }))
 site.get('*', serveStatic({ path: 'dist/client/index.html' }))
 
