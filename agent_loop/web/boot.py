@@ -107,12 +107,19 @@ async def open_local(boot: Boot, stack: AsyncExitStack) -> Parts:
         mcp = core.mcp.streamable_http_app(stateless_http=True)
         await stack.enter_async_context(mcp.router.lifespan_context(mcp))
         core.durable.launch()
+    stack.push_async_callback(_cancelled, asyncio.create_task(asyncio.to_thread(_load_model)))
     return Parts(core, runs, mcp, Doors(boot.home))
 
 
 def _load() -> None:
     """Import what takes a second, while the stack comes up."""
-    for name in ("server.app", "agent_loop.loop", "agent_loop.web.runs", "mcp.server", "dbos", "e2b", "anthropic"):
+    for name in ("server.app", "agent_loop.web.runs", "mcp.server", "mcp.client", "dbos", "e2b"):
+        import_module(name)
+
+
+def _load_model() -> None:
+    """The model's SDK takes the longest, and nothing needs it before a first run's first turn."""
+    for name in ("agent_loop.loop", "anthropic"):
         import_module(name)
 
 

@@ -131,7 +131,7 @@ def _sandboxes(home: Home, environ: Mapping[str, str]) -> Check:
         "sandboxes",
         ok=weak,
         says=f"no user namespaces ({found.reason})" + ("; going on with weaker isolation, as agreed" if weak else ""),
-        next_action="" if weak else f"{found.remedy} Or set MK0R_WEAK_SANDBOX=1 for weaker isolation.".strip(),
+        next_action=found.remedy if weak else f"{found.remedy} Or set MK0R_WEAK_SANDBOX=1 for weaker isolation.",
     )
 
 

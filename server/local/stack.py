@@ -50,8 +50,7 @@ async def up(
         facts = replace(before, server_port=server_port or before.server_port)
         if not which:
             return facts
-        if "e2b" in which:
-            _choose_tier(facts)
+        environ = {**environ, **await _isolation(home, facts)} if "e2b" in which else environ
         try:
             async with asyncio.TaskGroup() as parts:
                 database = parts.create_task(_postgres(home, facts, report)) if "neon" in which else None
@@ -141,17 +140,27 @@ def _recall(home: Home, which: Collection[str], *, weak: bool) -> StackFacts:
     return facts
 
 
-def _choose_tier(facts: StackFacts) -> None:
+async def _isolation(home: Home, facts: StackFacts) -> dict[str, str]:
+    """What the twins' environment says of the sandboxes' isolation. Raises `StackError` for one nobody agreed to."""
     from server.twins.e2b import tier
 
-    found = tier.probe()
-    if found.name != "namespaces" and not facts.weak_sandbox:
+    if _runs(home, facts):
+        return {}
+    found = await asyncio.to_thread(tier.probe, home.stack / "bubblewrap")
+    if found.name == "namespaces":
+        return {}
+    if not facts.weak_sandbox:
         raise StackError(
             f"This machine gives no user namespaces ({found.reason}), so a session cannot have a sandbox of its own.",
-            next_action="`mk0r doctor` says how to allow them. MK0R_WEAK_SANDBOX=1 goes on with weaker "
-            "isolation: session folder, limits, no wall around the network.",
+            next_action=f"{found.remedy} Or set MK0R_WEAK_SANDBOX=1 to go on with weaker isolation.",
             code="no_namespaces",
         )
+    return {"MK0R_WEAK_SANDBOX": "1"}
+
+
+def _runs(home: Home, facts: StackFacts) -> bool:
+    pid = facts.pids.get("twins")
+    return pid is not None and processes.is_twins(processes.command_line(pid), home)
 
 
 async def _postgres(home: Home, facts: StackFacts, report: Callable[[StackStep], None]) -> int:
