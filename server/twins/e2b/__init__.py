@@ -1,0 +1,55 @@
+"""The E2B twin: sandboxes on this machine, for the unmodified E2B SDK.
+
+__init__  puts it together          control, process, filesystem, files   what the SDK speaks
+state     records and life cycle    preview                              the apps' ports by host name
+machine   one sandbox that is up    relay, egress, certificates          its ways to the host and out
+guest     our end of the supervisor namespaces, weak, tier               the two kinds of isolation
+supervisor, confine, inside, wire: the process of its own that all sandboxes are children of
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from starlette.applications import Starlette
+
+    from server.local.home import Home
+    from server.twins.core import Site
+    from server.twins.e2b.tier import Tier
+
+
+def build(
+    site: Site,
+    *,
+    home: Home,
+    node: Path,
+    services: Mapping[str, int] | None = None,
+    environment: Mapping[str, str] | None = None,
+    registry: str | None = None,
+    tier: Tier | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Starlette:
+    """The twin. `node`: the root of a Node installation, used where `home.stack` has no copy of its own.
+
+    `services`: what a sandbox reaches on its own loopback, name to port, the same port there as here; `neon` answers
+    TLS on 443. `environment`: set for every process in a sandbox. `registry`: the npm registry sandboxes may reach;
+    unset, the one `npm config get registry` names. `tier`: the isolation; unset, what a probe finds. `environ`: the
+    host's environment. Raises `StackError` at start-up when only weak isolation can be had and nobody agreed to it.
+    """
+    # Imported here, for the supervisor is of this package too and must stay small: it forks for every command.
+    from server.twins.e2b.app import assemble
+
+    return assemble(
+        site,
+        home=home,
+        node=node,
+        services=services or {},
+        environment=environment or {},
+        registry=registry,
+        tier=tier,
+        environ=environ,
+    )

@@ -1,0 +1,144 @@
+"""A sandbox's only way out: an HTTP proxy that lets through the hosts it was told, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from base64 import b64encode
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from server.twins.e2b.relay import hang_up, join
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HEAD_LIMIT = 10.0
+CONNECT_LIMIT = 30.0
+PORT = 3128
+"""Where it listens in the sandbox."""
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """Who may be reached. `hosts` are names, `*.name` or `name:port`; `trusted` may also be on a private address."""
+
+    hosts: frozenset[str] = frozenset()
+    trusted: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, registry: str, hosts: list[str]) -> Allowed:
+        parts = urlsplit(registry)
+        port = parts.port or (80 if parts.scheme == "http" else 443)
+        return cls(frozenset(host.lower() for host in hosts), frozenset({f"{parts.hostname}:{port}"}))
+
+    def admits(self, host: str, port: int) -> bool:
+        host = host.lower().rstrip(".")
+        if f"{host}:{port}" in self.trusted:
+            return True
+        names = {host, *(f"*.{tail}" for tail in _tails(host))}
+        return any(f"{name}:{port}" in self.hosts or (name in self.hosts and port in (80, 443)) for name in names)
+
+
+def _tails(host: str) -> list[str]:
+    labels = host.split(".")
+    return [".".join(labels[start:]) for start in range(1, len(labels))]
+
+
+@dataclass(frozen=True)
+class Proxy:
+    allowed: Allowed
+    environ: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The host's own environment: if it reaches the internet through a proxy, so do we."""
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(HEAD_LIMIT):
+                head = await reader.readuntil(b"\r\n\r\n")
+            method, target, _ = head.split(b"\r\n", 1)[0].decode("ascii").split(" ")
+            tunnel = method == "CONNECT"
+            parts = urlsplit(f"//{target}" if tunnel else target)
+            host, port = parts.hostname or "", parts.port or 80
+        except (OSError, ValueError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            await hang_up(writer)
+            return
+        if not self.allowed.admits(host, port):
+            await _refuse(writer, 403, f"{host}:{port} is not a host this sandbox may reach")
+            return
+        try:
+            async with asyncio.timeout(CONNECT_LIMIT):
+                there = await self._dial(host, port)
+        except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError):
+            await _refuse(writer, 502, f"{host}:{port} cannot be reached from here")
+            return
+        if tunnel:
+            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        else:
+            there[1].write(_origin_form(head, method, target))
+        await join((reader, writer), there)
+
+    async def _dial(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if onward := self._onward(host):
+            return await _through(onward, host, port)
+        # The address looked at is the address dialled, or a name could change its mind in between.
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=1)
+        addresses = [str(sockaddr[0]) for *_, sockaddr in found]
+        if f"{host.lower()}:{port}" not in self.allowed.trusted:
+            addresses = [address for address in addresses if ipaddress.ip_address(address).is_global]
+        for address in addresses:
+            try:
+                return await asyncio.open_connection(address, port)
+            except OSError:
+                continue
+        raise OSError("no address answers")
+
+    def _onward(self, host: str) -> str | None:
+        exempt = (self.environ.get("no_proxy") or self.environ.get("NO_PROXY") or "").split(",")
+        if any(
+            name.strip() and (host == name.strip() or host.endswith("." + name.strip().lstrip("."))) for name in exempt
+        ):
+            return None
+        return self.environ.get("https_proxy") or self.environ.get("HTTPS_PROXY") or None
+
+
+async def _through(proxy: str, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    reader, writer = await asyncio.open_connection(
+        parts.hostname, parts.port or 3128, ssl=parts.scheme == "https" or None
+    )
+    login = ""
+    if parts.username:
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        login = f"Proxy-Authorization: Basic {b64encode(pair.encode()).decode()}\r\n"
+    writer.write(f"CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n{login}\r\n".encode())
+    head = await reader.readuntil(b"\r\n\r\n")
+    if head.split(b" ", 2)[1] != b"200":
+        writer.close()
+        raise OSError("the host's proxy refused")
+    return reader, writer
+
+
+def _origin_form(head: bytes, method: str, target: str) -> bytes:
+    """A plain request as its server expects it: the path alone, and one request a connection.
+
+    One only, because a second could name another host and would not be looked at again.
+    """
+    parts = urlsplit(target)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    kept = [
+        line
+        for line in head.split(b"\r\n")[1:]
+        if line and not line.lower().startswith((b"proxy-", b"connection:", b"keep-alive:"))
+    ]
+    return b"\r\n".join([f"{method} {path} HTTP/1.1".encode(), *kept, b"Connection: close", b"", b""])
+
+
+async def _refuse(writer: asyncio.StreamWriter, status: int, why: str) -> None:
+    body = why.encode()
+    writer.write(
+        f"HTTP/1.1 {status} Refused\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n"
+        "Connection: close\r\n\r\n".encode()
+        + body
+    )
+    await hang_up(writer)

@@ -1,0 +1,62 @@
+"""E2B's error bodies, and what envd's Connect services answer with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from server.twins.core import WireError
+
+if TYPE_CHECKING:
+    from connectrpc.errors import ConnectError
+
+NOT_FOUND = "The sandbox was not found"
+PORT_CLOSED = "The sandbox is running but port is not open"
+
+
+def wire(status: int, message: str, error_code: str | None = None) -> WireError:
+    """A control or `/files` error: `{"code", "message", "error_code"?}` (E2B's API specification, `Error`)."""
+    return WireError(status, {"code": status, "message": message, **({"error_code": error_code} if error_code else {})})
+
+
+def proxy_error(sandbox: str, message: str) -> WireError:
+    """What E2B's proxy says of a sandbox that is gone, or a port nobody listens on; the SDK reads the message."""
+    return WireError(502, {"sandboxId": sandbox, "message": message, "code": 502})
+
+
+class NoSandbox(Exception):
+    """There is no running sandbox of this name."""
+
+
+class FileTrouble(Exception):
+    """A file operation failed in the sandbox; `name` is the errno's."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+_CONNECT = {
+    "ENOENT": "NOT_FOUND",
+    "EEXIST": "ALREADY_EXISTS",
+    "ENOTDIR": "INVALID_ARGUMENT",
+    "EISDIR": "INVALID_ARGUMENT",
+}
+_HTTP = {"ENOENT": 404, "EISDIR": 400, "ENOTDIR": 400, "EINVAL": 400, "ENOSPC": 507, "EDQUOT": 507}
+
+
+def as_connect(trouble: FileTrouble) -> ConnectError:
+    from connectrpc.code import Code
+    from connectrpc.errors import ConnectError
+
+    code = _CONNECT.get(
+        trouble.name, "PERMISSION_DENIED" if trouble.name in ("EACCES", "EPERM", "EROFS") else "INTERNAL"
+    )
+    return ConnectError(Code[code], str(trouble))
+
+
+def as_wire(trouble: FileTrouble, path: str) -> WireError:
+    if trouble.name == "ENOENT":
+        return wire(404, f"path '{path}' does not exist")
+    if trouble.name == "EISDIR":
+        return wire(400, f"path '{path}' is a directory")
+    return wire(_HTTP.get(trouble.name, 500), str(trouble))

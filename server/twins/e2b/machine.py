@@ -1,0 +1,243 @@
+"""One sandbox that is up: its processes, the services handed in, its way out and its door; and how it gets there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from connectrpc.errors import ConnectError
+from e2b.envd.process import process_pb as pb
+
+from server.errors import StackError
+from server.local.identity import sandbox_identity
+from server.twins.e2b import egress, namespaces
+from server.twins.e2b.errors import PORT_CLOSED, FileTrouble
+from server.twins.e2b.guest import Guest, Supervisor
+from server.twins.e2b.process import Processes
+from server.twins.e2b.relay import Target, piping_to, tls_context
+from server.vm import image
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+    from pathlib import Path
+
+    from server.local.home import Home
+    from server.twins.e2b.state import Record
+    from server.twins.e2b.tier import Tier
+
+REFUSAL = (
+    "HTTP/1.1 502 Bad Gateway\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
+    f'{{"message":"{PORT_CLOSED}","code":502}}'
+).encode()
+
+
+@dataclass
+class Machine:
+    """A sandbox that is up, running or frozen."""
+
+    record: Record
+    guest: Guest
+    processes: Processes
+    servers: list[asyncio.Server] = field(default_factory=list[asyncio.Server])
+
+    async def dial(self, port: int) -> socket.socket:
+        """A connection to one of its ports. Raises `OSError` when nothing listens, or it is paused."""
+        if self.record.state != "running":
+            raise ConnectionRefusedError("the sandbox is paused")
+        return await self.guest.dial(port)
+
+    async def connect(self, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(sock=await self.dial(port))
+
+    async def freeze(self) -> None:
+        await self.guest.freeze()
+
+    async def thaw(self) -> None:
+        await self.guest.thaw()
+
+    async def stop(self) -> None:
+        self.abandon()
+        await self.guest.kill()
+
+    def abandon(self) -> None:
+        """Close what is ours of it; its processes are gone, or about to be."""
+        self.processes.stop()
+        for server in self.servers:
+            server.close()
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What every sandbox of this twin is made from."""
+
+    home: Home
+    tier: Tier
+    parts: namespaces.Parts
+    services: Mapping[int, Target]
+    environment: Mapping[str, str]
+    registry: str
+    chain: Path
+    environ: Mapping[str, str]
+    pid_file: Path
+
+
+class Machines:
+    """Makes, starts and removes sandboxes on this machine."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+        self._supervisor: Supervisor | None = None
+        self._on_gone: Callable[[str], None] = lambda _: None
+        self._chores: set[asyncio.Task[None]] = set()
+        self._tls: ssl.SSLContext | None = None
+
+    @contextlib.asynccontextmanager
+    async def running(self, on_gone: Callable[[str], None]) -> AsyncGenerator[None]:
+        self._on_gone = on_gone
+        _end_leftover(self._setup.pid_file)
+        boxes = self._setup.home.sandboxes
+        boxes.mkdir(parents=True, exist_ok=True)
+        sandbox_identity().own(boxes)
+        boxes.chmod(0o700)
+        self._tls = tls_context(self._setup.chain)
+        self._start_supervisor()
+        try:
+            yield
+        finally:
+            if self._chores:
+                await asyncio.wait(self._chores, timeout=10)
+            if self._supervisor is not None:
+                await self._supervisor.stop()
+
+    def _start_supervisor(self) -> Supervisor:
+        """The supervisor, a new one if the old has died."""
+        if self._supervisor is None or not self._supervisor.running:
+            self._supervisor = Supervisor(sandbox_identity(), self._setup.pid_file, self._on_gone)
+            self._supervisor.start()
+        return self._supervisor
+
+    def folder(self, sandbox_id: str) -> Path:
+        return self._setup.home.sandboxes / sandbox_id
+
+    async def make(self, sandbox_id: str) -> None:
+        """Lay out a sandbox's folder from the template. Raises `StackError`."""
+        template = self._setup.home.template / "app"
+        try:
+            await self._start_supervisor().call(
+                "",
+                "host",
+                "make_home",
+                folder=str(self.folder(sandbox_id)),
+                template=str(template),
+                folders=list(namespaces.FOLDERS),
+                files=namespaces.FILES,
+            )
+            if not self._setup.parts.overlay:
+                await self._copy_modules(sandbox_id)
+        except FileTrouble as trouble:
+            raise StackError(f"A sandbox's folder could not be made ({trouble.name}).") from trouble
+
+    async def _copy_modules(self, sandbox_id: str) -> None:
+        raise NotImplementedError
+
+    async def remove(self, sandbox_id: str) -> None:
+        """Remove its folder, in the background: nobody waits for ten thousand files."""
+        removal = self._start_supervisor().call("", "host", "remove_home", folder=str(self.folder(sandbox_id)))
+        self._do(removal)
+
+    def _do(self, work: Coroutine[Any, Any, object]) -> None:
+        async def chore() -> None:
+            with contextlib.suppress(FileTrouble, StackError):
+                await work
+
+        task = asyncio.create_task(chore())
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
+
+    async def start(self, record: Record) -> Machine:
+        """Bring a sandbox up and start its app; does not wait for the app."""
+        if self._setup.tier.name == "weak":
+            return await self._start_weak(record)
+        argv = namespaces.arguments(self._setup.parts, self.folder(record.id), record.id)
+        supervisor = self._start_supervisor()
+        await supervisor.request("launch", box=record.id, argv=argv)
+        guest = Guest(record.id, supervisor)
+        machine = Machine(record, guest, Processes(guest, self._environment(record), image.WORKDIR))
+        try:
+            await self._hand_in(machine)
+            await self._open_up(machine)
+        except BaseException:
+            await machine.stop()
+            raise
+        return machine
+
+    async def _start_weak(self, record: Record) -> Machine:
+        raise NotImplementedError
+
+    def _environment(self, record: Record) -> dict[str, str]:
+        proxy = f"http://127.0.0.1:{egress.PORT}"
+        return {
+            "HOME": image.HOME,
+            "USER": image.USER,
+            "LOGNAME": image.USER,
+            "PATH": image.PATH,
+            "LANG": "C.UTF-8",
+            "TERM": "xterm-256color",
+            "TMPDIR": "/tmp",  # noqa: S108 - the sandbox's own
+            "NODE_EXTRA_CA_CERTS": namespaces.CERTIFICATES,
+            "NODE_USE_ENV_PROXY": "1",
+            **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), proxy),
+            **dict.fromkeys(("NO_PROXY", "no_proxy"), "localhost,127.0.0.1,::1"),
+            "npm_config_registry": self._setup.registry,
+            "npm_config_update_notifier": "false",
+            **self._setup.environment,
+            **record.envs,
+        }
+
+    async def _hand_in(self, machine: Machine) -> None:
+        """Let the services of this machine, and the way out, listen on the sandbox's loopback."""
+        allowed = egress.Allowed.of(self._setup.registry, machine.record.hosts_out())
+        proxy = egress.Proxy(allowed, self._setup.environ)
+        ports = [egress.PORT, *self._setup.services]
+        listeners = await machine.guest.listen(ports)
+        for port, listener in zip(ports, listeners, strict=True):
+            listener.setblocking(False)
+            target = self._setup.services.get(port)
+            handler = proxy if target is None else piping_to(target.connect)
+            tls = self._tls if target is not None and target.tls else None
+            machine.servers.append(await asyncio.start_server(handler, sock=listener, ssl=tls))
+
+    async def _open_up(self, machine: Machine) -> None:
+        """The plain door, on the port it had before if that is still free, and the app itself."""
+        handler = piping_to(partial(machine.connect, image.READY_PORT), REFUSAL)
+        try:
+            door = await asyncio.start_server(handler, "127.0.0.1", machine.record.door)
+        except OSError:
+            door = await asyncio.start_server(handler, "127.0.0.1", 0)
+        machine.servers.append(door)
+        machine.record.door = door.sockets[0].getsockname()[1]
+        command, *arguments = image.START_COMMAND
+        config = pb.ProcessConfig(cmd=command, args=arguments, cwd=image.WORKDIR)
+        # An app that cannot start is the app's trouble, and a shell is wanted to mend it.
+        with contextlib.suppress(ConnectError):
+            machine.processes.follow(await machine.processes.start(config, tag="app"))
+
+
+def _end_leftover(pid_file: Path) -> None:
+    """End the supervisor of a twin that was killed, and with it its sandboxes: two must not share an overlay."""
+    import psutil
+
+    try:
+        left = psutil.Process(int(pid_file.read_text()))
+        if "server.twins.e2b.supervisor" in left.cmdline():
+            below = left.children(recursive=True)
+            left.kill()
+            psutil.wait_procs([left, *below], timeout=5)
+    except (OSError, ValueError, psutil.Error):
+        pass
+    pid_file.unlink(missing_ok=True)
