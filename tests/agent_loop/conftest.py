@@ -82,6 +82,7 @@ class Workshop:
     rounds_pending: int = 0
     vm_outcome: str = "made"
     push_refused: bool = False
+    key: str = KEY
 
     def session(self) -> Session:
         state = "provisioning" if self.rounds_pending > 0 else "ready"
@@ -126,7 +127,7 @@ def serve_tools(shop: Workshop) -> MCPServer[Any]:  # noqa: C901 - eight tools, 
 
     def enter(tool: str, session_key: str | None) -> None:
         shop.log.append(tool)
-        if session_key != KEY:
+        if session_key != shop.key:
             raise ToolError("No session has this key.")
 
     @server.tool()
@@ -198,6 +199,7 @@ class Stage:
     """Everything a run needs, and what it left behind."""
 
     shop: Workshop
+    server: MCPServer[Any]
     client: Client
     site: Site
     url: str
@@ -299,6 +301,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
         requests: list[dict[str, Any]] = []
         twin = build(site, scripts=examples)
         port = await stack.enter_async_context(serving(_recording(twin, requests, shop.log), bind(), drain=1))
-        client = await stack.enter_async_context(Client(serve_tools(shop)))
+        server = serve_tools(shop)
+        client = await stack.enter_async_context(Client(server))
         models = await stack.enter_async_context(AsyncExitStack())
-        yield Stage(shop, client, site, f"http://127.0.0.1:{port}", examples, requests, [], models)
+        yield Stage(shop, server, client, site, f"http://127.0.0.1:{port}", examples, requests, [], models)

@@ -7,11 +7,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from mcp import Client
 
 from agent_loop import limits as limits_module
 from agent_loop import loop
 from agent_loop.journal import MemoryJournal
 from agent_loop.limits import Limits, Price
+from server.twins.core.serve import bind, serving
 
 if TYPE_CHECKING:
     from agent_loop.model import AnthropicModel, Message
@@ -79,6 +81,27 @@ async def test_a_run_ends_in_checks_a_push_and_done(stage: Stage) -> None:
     assert "42" in answers(stage)[0]["content"][0]["text"]
     assert "All done." in stage.spoken()
     assert stage.told("run.finished")[0]["tokens"]["output"] > 0
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_the_server_may_be_another_process_of_either_era(stage: Stage, mode: Any) -> None:
+    stage.script(ONE_COMMAND + DONE)
+    app = stage.server.streamable_http_app(stateless_http=True)
+    async with (
+        serving(app, bind(), drain=1) as port,
+        Client(f"http://127.0.0.1:{port}/mcp", mode=mode) as stage.client,
+    ):
+        result = await stage.run()
+    assert result.outcome == "done"
+    assert "42" in answers(stage)[0]["content"][0]["text"]
+
+
+async def test_a_session_that_cannot_be_provisioned_ends_the_run_in_the_servers_sentence(stage: Stage) -> None:
+    stage.shop.key = "mk0rk_another"
+    result = await stage.run()
+    assert result.outcome == "failed"
+    assert result.reason == "The session could not be provisioned. No session has this key."
+    assert stage.requests == []
 
 
 async def test_calls_of_one_turn_run_at_the_same_time(stage: Stage) -> None:

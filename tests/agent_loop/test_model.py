@@ -80,3 +80,28 @@ async def test_a_lost_answer_is_asked_for_once_more(stage: Stage) -> None:
     assert result.outcome == "done"
     assert [turn["turn"] for turn in stage.told("turn.started")] == [1, 1]
     assert result.turns == 1
+
+
+BEGUN = (
+    "event: message_start\n"
+    'data: {"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"rehearsal",'
+    '"content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":1}}}\n\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("stream", "sentence"),
+    [
+        (BEGUN, "The model's answer broke off. Run it again."),
+        (f"{BEGUN}event: error\ndata: {refusal('overloaded_error')}\n\n", "The model is overloaded."),
+        ("", "The model's answer broke off. Run it again."),
+    ],
+)
+async def test_a_stream_that_breaks_off_is_asked_for_once_more_and_then_told(
+    stage: Stage, stream: str, sentence: str
+) -> None:
+    stage.script(DONE)
+    stage.fault(status=200, body=stream, headers={"content-type": "text/event-stream"}, times=2)
+    result = await stage.run()
+    assert result.reason.startswith(sentence)
+    assert len(stage.told("turn.started")) == 2
