@@ -212,10 +212,9 @@ def _new_folder(home: Home) -> Path:
 def _put_in_place(home: Home, build: Path, fingerprint: str) -> None:
     """Node first, the stamped template last. Running sandboxes keep the folders they hold open."""
     (build / "template" / STAMP).write_text(fingerprint)
-    old = Path(mkdtemp(prefix=".old-", dir=home.stack))
     for target in (home.stack / "node", home.template):
         if target.exists():
-            target.rename(old / target.name)
+            target.rename(Path(mkdtemp(prefix=".old-", dir=home.stack)) / target.name)
         (build / target.name).rename(target)
 
 

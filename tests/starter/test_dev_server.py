@@ -158,7 +158,11 @@ async def test_an_error_page_tells_the_visitor_nothing_of_the_environment(make_a
     assert answer.status_code == 500
     assert set(answer.json()) == {"error"}
     assert "canary" not in answer.text
-    assert "no luck" in (app.folder / "node_modules" / ".cache" / "dev.log").read_text()
+
+    async def logged() -> bool | None:
+        return True if "no luck" in (app.folder / "node_modules" / ".cache" / "dev.log").read_text() else None
+
+    await app.until(logged, "the log has the story")
 
 
 async def _sees(app: App, expected: dict[str, str | None]) -> None:

@@ -12,6 +12,8 @@ const port = process.env.PORT || '5173'
 const POLL_MS = 100 // one stat a tick: works on every file system, sees a rename, costs nothing
 const KILL_AFTER_MS = 1500
 const CRASH_PAUSE_MS = 1000
+// The channel to this process closes however it ends, even by SIGKILL.
+const END_WITH_PARENT = 'data:text/javascript,process.on("disconnect",()=>process.exit())'
 
 const log = openLog()
 let child
@@ -45,15 +47,13 @@ function changed(before, after) {
 }
 
 function start(why) {
-  const args = [vite, '--host', '127.0.0.1', '--port', port, '--strictPort', '--clearScreen', 'false']
-  // Vite ends when its standard input does, so it cannot outlive this process.
-  const started = spawn(process.execPath, args, {
+  const args = ['--host', '127.0.0.1', '--port', port, '--strictPort', '--clearScreen', 'false']
+  const started = spawn(process.execPath, ['--import', END_WITH_PARENT, vite, ...args], {
     cwd: root,
     env: { ...process.env, ...env, PORT: port },
-    stdio: ['pipe', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
   child = started
-  started.stdin.on('error', () => {})
   for (const stream of [started.stdout, started.stderr]) stream.on('data', (chunk) => log.write(chunk))
   started.on('exit', (code) => {
     clearTimeout(started.killer)
@@ -65,7 +65,7 @@ function start(why) {
     say(`dev server ended (${code}); starting it again`)
     setTimeout(() => started === child && !stopping && start('restarted'), CRASH_PAUSE_MS)
   })
-  say(`${why} on 127.0.0.1:${port} with ${Object.keys(env).length} names from .env`)
+  say(`${why} on 127.0.0.1:${port} (names from .env: ${Object.keys(env).length})`)
 }
 
 function restart(why) {
