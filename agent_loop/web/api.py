@@ -12,7 +12,7 @@ from starlette.routing import Route
 from agent_loop import idea as ideas
 from agent_loop.web import events
 from agent_loop.web.boot import error_view
-from server.errors import BadInput, Mk0rError, StackError, UnknownSession, UserError
+from server.errors import BadInput, LegError, Mk0rError, StackError, UnknownSession, UserError
 from server.settings import chosen_services
 
 if TYPE_CHECKING:
@@ -91,6 +91,8 @@ class Api:
         parts = self.parts()
         await parts.core.provisioner.start(session.slug, tuple(session.services))
         session = await parts.core.provisioner.wait(session.slug, RESUME_SECONDS)
+        if problem := session.leg("vm").error:
+            raise LegError(problem.message, code=problem.code, next_action=problem.next_action)
         await parts.core.provisioner.restore(session.slug)
         last = parts.runs.last(session.slug)
         run = None
@@ -122,7 +124,8 @@ class Api:
         """The owner's door to the values: the one answer that carries them."""
         session = self.session(request)
         values = self.parts().core.vault.get(session.slug, legs=session.services)
-        return JSONResponse({name: value.reveal() for name, value in values.items()}, headers=NO_STORE)
+        told = {name: values[name].reveal() for name in session.env_names if name in values}
+        return JSONResponse(told, headers=NO_STORE)
 
     async def contact(self, request: Request) -> Response:
         """The contacts relay, for the app itself: its token adds to its own audience and opens nothing else."""

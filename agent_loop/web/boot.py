@@ -89,6 +89,8 @@ async def open_local(boot: Boot, stack: AsyncExitStack) -> Parts:
     from server.settings import Settings
 
     loading = asyncio.create_task(asyncio.to_thread(_load))
+    # Not waited for: nothing needs it before a first run's first turn, and it takes the longest.
+    stack.push_async_callback(_cancelled, asyncio.create_task(_then(loading, _load_model)))
     settings = Settings()  # pyright: ignore[reportCallIssue] - filled from the environment
     settings.check()
     twins = settings.twins()
@@ -107,7 +109,6 @@ async def open_local(boot: Boot, stack: AsyncExitStack) -> Parts:
         mcp = core.mcp.streamable_http_app(stateless_http=True)
         await stack.enter_async_context(mcp.router.lifespan_context(mcp))
         core.durable.launch()
-    stack.push_async_callback(_cancelled, asyncio.create_task(asyncio.to_thread(_load_model)))
     return Parts(core, runs, mcp, Doors(boot.home))
 
 
@@ -118,9 +119,14 @@ def _load() -> None:
 
 
 def _load_model() -> None:
-    """The model's SDK takes the longest, and nothing needs it before a first run's first turn."""
+    """Import the model's SDK."""
     for name in ("agent_loop.loop", "anthropic"):
         import_module(name)
+
+
+async def _then(first: asyncio.Task[None], work: Callable[[], None]) -> None:
+    await first
+    await asyncio.to_thread(work)
 
 
 async def _watch(boot: Boot, facts: StackFacts, which: frozenset[str]) -> None:

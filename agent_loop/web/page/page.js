@@ -7,6 +7,7 @@ const LEGS = { database: "Database", mail: "Mail", analytics: "Analytics", git: 
 const at = (id) => document.getElementById(id);
 const spent = (ms) => (ms == null ? "" : ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
 
+let title = ""; // of the run that has begun and not yet said anything
 let current = null; // { slug, key, idea, leaving: AbortController }
 
 // The stack: the page is there before it is.
@@ -84,7 +85,11 @@ function tell({ type, data }, session) {
       if (data.number > 1) say(`You asked: ${data.idea}`);
       break;
     case "run.started":
-      say(data.model === "rehearsal" ? "The rehearsal, a scripted model, is at work" : `${data.model} is at work`);
+      title = data.model === "rehearsal" ? "The rehearsal, a scripted model, is at work" : `${data.model} is at work`;
+      break;
+    case "turn.started": // said with the first turn: the backend comes first
+      if (title) say(title);
+      title = "";
       break;
     case "text":
       speak(data.text);
