@@ -103,7 +103,8 @@ class Stage:
     async def create(self, **arguments: Any) -> AsyncSandbox:
         from e2b import AsyncSandbox
 
-        return await AsyncSandbox.create("mk0r", **{"timeout": 600, **arguments, **self.api})
+        asked: dict[str, Any] = {"timeout": 600, **arguments, **self.api}
+        return await AsyncSandbox.create("mk0r", **asked)
 
 
 @asynccontextmanager
@@ -112,7 +113,7 @@ async def staged(home: Home, *, port: int = 0, **parts: Any) -> AsyncGenerator[S
     sockets = bind(port)
     port = sockets[0].getsockname()[1]
     site = Site("e2b", f"http://127.0.0.1:{port}", home.twins / "e2b", Secret(KEY), Secret("the-admin"))
-    given = {"registry": "https://registry.npmjs.org/", "environ": {}, **parts}
+    given: dict[str, Any] = {"registry": "https://registry.npmjs.org/", "environ": {}, **parts}
     app = e2b.build(site, home=home, node=find_node().root, **given)
     async with serving(app, sockets):
         yield Stage(home, port, "the-admin")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
     from server.twins.e2b.guest import Guest
     from server.twins.e2b.process import Processes
 
-DEFAULT_REGISTRY = "https://registry.npmjs.org/"
 TLS_PORT = 443
 
 
@@ -120,29 +118,11 @@ def _setup(  # noqa: PLR0917 - private, called once
         parts=parts,
         services=targets,
         environment=environment,
-        registry=registry or _registry(node, environ),
+        registry=registry,
         chain=made.chain,
         environ=environ,
         pid_file=site.data / "supervisor.pid",
     )
-
-
-def _registry(node: Path, environ: Mapping[str, str]) -> str:
-    """The registry this user's npm uses. Asked of npm, which alone knows all the places that may say so."""
-    npm = node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    try:
-        asked = subprocess.run(
-            [str(node / "bin" / "node"), str(npm), "config", "get", "registry"],
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=True,
-            env=dict(environ),
-        )
-    except (OSError, subprocess.SubprocessError):
-        return DEFAULT_REGISTRY
-    found = asked.stdout.strip()
-    return found if found.startswith(("http://", "https://")) else DEFAULT_REGISTRY
 
 
 class _Front:

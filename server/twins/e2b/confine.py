@@ -50,8 +50,8 @@ def prctl(option: int, *arguments: int) -> None:
 
 def enter(namespaces: dict[str, int], *names: str) -> None:
     """Join namespaces by their open files. After the first this process holds every capability *in it*."""
-    for name in CLONE_NEW:
-        if name in names and name in namespaces and _libc.setns(namespaces[name], CLONE_NEW[name]) != 0:
+    for name, kind in CLONE_NEW.items():
+        if name in names and name in namespaces and _libc.setns(namespaces[name], kind) != 0:
             raise OSError(ctypes.get_errno(), f"setns {name}")
 
 

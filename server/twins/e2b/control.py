@@ -93,7 +93,8 @@ class _Control:
 
     async def create(self, request: Request) -> Response:
         asked = NewSandbox.model_validate_json(await request.body()).model_dump()
-        asked["autoResume"] = bool((asked["autoResume"] or {}).get("enabled"))
+        resume: dict[str, Any] = asked["autoResume"] or {}
+        asked["autoResume"] = bool(resume.get("enabled"))
         record = await self._sandboxes.create(asked, request.headers.get("idempotency-key"))
         return JSONResponse(self._brief(record), 201)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+from asyncio.subprocess import DEVNULL, PIPE
 from base64 import b64encode
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -13,7 +14,10 @@ from server.twins.e2b.relay import hang_up, join
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
+DEFAULT_REGISTRY = "https://registry.npmjs.org/"
+NPM_LIMIT = 20.0
 HEAD_LIMIT = 10.0
 CONNECT_LIMIT = 30.0
 PORT = 3128
@@ -44,6 +48,26 @@ class Allowed:
 def _tails(host: str) -> list[str]:
     labels = host.split(".")
     return [".".join(labels[start:]) for start in range(1, len(labels))]
+
+
+async def registry_of(node: Path, environ: Mapping[str, str]) -> str:
+    """The registry this user's npm uses. Asked of npm, which alone knows all the places that may say so."""
+    npm = node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    words = [str(node / "bin" / "node"), str(npm), "config", "get", "registry"]
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *words, env=dict(environ), stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL
+        )
+    except OSError:
+        return DEFAULT_REGISTRY
+    try:
+        async with asyncio.timeout(NPM_LIMIT):
+            out, _ = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        return DEFAULT_REGISTRY
+    found = out.decode(errors="replace").strip()
+    return found if found.startswith(("http://", "https://")) else DEFAULT_REGISTRY
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def describe(jail: Jail, path: str) -> dict[str, Any]:
     """One entry as envd's `EntryInfo` has it. A symbolic link is described with its target's type."""
     here = place(jail, path)
     status = os.lstat(here)
-    target = os.readlink(here) if stat.S_ISLNK(status.st_mode) else None
+    target = os.readlink(here) if stat.S_ISLNK(status.st_mode) else None  # noqa: PTH115 - as below
     mode = status.st_mode
     if target is not None:
         with contextlib.suppress(OSError):

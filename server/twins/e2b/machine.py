@@ -80,7 +80,8 @@ class Setup:
     parts: namespaces.Parts
     services: Mapping[int, Target]
     environment: Mapping[str, str]
-    registry: str
+    registry: str | None
+    """Unset: the one the user's npm names, asked once while nobody waits yet."""
     chain: Path
     environ: Mapping[str, str]
     pid_file: Path
@@ -95,6 +96,7 @@ class Machines:
         self._on_gone: Callable[[str], None] = lambda _: None
         self._chores: set[asyncio.Task[None]] = set()
         self._tls: ssl.SSLContext | None = None
+        self._registry: asyncio.Task[str]
 
     @contextlib.asynccontextmanager
     async def running(self, on_gone: Callable[[str], None]) -> AsyncGenerator[None]:
@@ -105,14 +107,19 @@ class Machines:
         sandbox_identity().own(boxes)
         boxes.chmod(0o700)
         self._tls = tls_context(self._setup.chain)
+        self._registry = asyncio.create_task(self._find_registry())
         self._start_supervisor()
         try:
             yield
         finally:
+            self._registry.cancel()
             if self._chores:
                 await asyncio.wait(self._chores, timeout=10)
             if self._supervisor is not None:
                 await self._supervisor.stop()
+
+    async def _find_registry(self) -> str:
+        return self._setup.registry or await egress.registry_of(self._setup.parts.node, self._setup.environ)
 
     def _start_supervisor(self) -> Supervisor:
         """The supervisor, a new one if the old has died."""
@@ -167,7 +174,7 @@ class Machines:
         supervisor = self._start_supervisor()
         await supervisor.request("launch", box=record.id, argv=argv)
         guest = Guest(record.id, supervisor)
-        machine = Machine(record, guest, Processes(guest, self._environment(record), image.WORKDIR))
+        machine = Machine(record, guest, Processes(guest, self._environment(record, await self._registry), image.WORKDIR))
         try:
             await self._hand_in(machine)
             await self._open_up(machine)
@@ -179,7 +186,7 @@ class Machines:
     async def _start_weak(self, record: Record) -> Machine:
         raise NotImplementedError
 
-    def _environment(self, record: Record) -> dict[str, str]:
+    def _environment(self, record: Record, registry: str) -> dict[str, str]:
         proxy = f"http://127.0.0.1:{egress.PORT}"
         return {
             "HOME": image.HOME,
@@ -193,7 +200,7 @@ class Machines:
             "NODE_USE_ENV_PROXY": "1",
             **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), proxy),
             **dict.fromkeys(("NO_PROXY", "no_proxy"), "localhost,127.0.0.1,::1"),
-            "npm_config_registry": self._setup.registry,
+            "npm_config_registry": registry,
             "npm_config_update_notifier": "false",
             **self._setup.environment,
             **record.envs,
@@ -201,7 +208,7 @@ class Machines:
 
     async def _hand_in(self, machine: Machine) -> None:
         """Let the services of this machine, and the way out, listen on the sandbox's loopback."""
-        allowed = egress.Allowed.of(self._setup.registry, machine.record.hosts_out())
+        allowed = egress.Allowed.of(await self._registry, machine.record.hosts_out())
         proxy = egress.Proxy(allowed, self._setup.environ)
         ports = [egress.PORT, *self._setup.services]
         listeners = await machine.guest.listen(ports)
@@ -221,7 +228,7 @@ class Machines:
             door = await asyncio.start_server(handler, "127.0.0.1", 0)
         machine.servers.append(door)
         machine.record.door = door.sockets[0].getsockname()[1]
-        command, *arguments = image.START_COMMAND
+        command, *arguments = list[str](image.START_COMMAND)
         config = pb.ProcessConfig(cmd=command, args=arguments, cwd=image.WORKDIR)
         # An app that cannot start is the app's trouble, and a shell is wanted to mend it.
         with contextlib.suppress(ConnectError):

@@ -213,8 +213,7 @@ class ProcessService:
 
 
 def _budget(ctx: Any) -> float | None:
-    milliseconds = ctx.timeout_ms
-    milliseconds = milliseconds() if callable(milliseconds) else milliseconds
+    milliseconds: float | None = ctx.timeout_ms
     return None if milliseconds is None else asyncio.get_running_loop().time() + milliseconds / 1000
 
 
@@ -250,9 +249,7 @@ async def _feed(process: Process, data: pb.ProcessInput | None) -> None:
     if process.child.stdin is None or chosen is None:
         raise ConnectError(Code.FAILED_PRECONDITION, "stdin is not open")
     waiting = memoryview(bytes(chosen.value))
-    while waiting:
-        if process.child.stdin is None:
-            raise ConnectError(Code.FAILED_PRECONDITION, "stdin was closed")
+    while waiting and process.child.stdin is not None:  # somebody else may close it meanwhile
         try:
             waiting = waiting[os.write(process.child.stdin, waiting) :]
         except BlockingIOError:

@@ -52,7 +52,8 @@ class Record:
 
     def hosts_out(self) -> list[str]:
         """The hosts its create request lets it reach."""
-        return [str(host) for host in self.network.get("allowOut") or []]
+        hosts: list[Any] = self.network.get("allowOut") or []
+        return [str(host) for host in hosts]
 
 
 class Sandboxes:

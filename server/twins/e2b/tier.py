@@ -10,10 +10,13 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from server.local.identity import Identity, sandbox_identity
 from server.twins.e2b import namespaces
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PROBE_LIMIT = 10.0
 RESTRICTED = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
@@ -87,15 +90,15 @@ def _try(bwrap: Path, scratch: Path, identity: Identity, *, overlay: bool) -> st
             identity.own(place / name)
         place.chmod(0o755)
         words += ["--overlay-src", f"{place}/lower", "--overlay", f"{place}/upper", f"{place}/work", "/app"]
-    who: dict[str, Any] = identity.spawn()
+    run: Callable[..., subprocess.CompletedProcess[bytes]] = subprocess.run
     try:
-        tried: subprocess.CompletedProcess[bytes] = subprocess.run(
+        tried = run(
             [str(bwrap), *words, "--proc", "/proc", "--dev", "/dev", "--", "/bin/sh", "-c", "true"],
             capture_output=True,
             timeout=PROBE_LIMIT,
             check=False,
             cwd="/",
-            **who,
+            **identity.spawn(),
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"{type(error).__name__} from bubblewrap"
