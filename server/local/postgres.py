@@ -16,7 +16,6 @@ import errno
 import os
 import signal
 import socket
-import subprocess
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,10 +24,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from server.errors import StackError
-from server.local.identity import database_identity
 from server.local.postgres_binaries import PostgresBinaries, find_binaries, reachable_binaries
 from server.local.postgres_cluster import (
-    ENVIRONMENT,
     SUPERUSER,
     check_version,
     initialise,
@@ -36,8 +33,10 @@ from server.local.postgres_cluster import (
     socket_dir,
     write_configuration,
 )
+from server.local.postgres_process import forget_dead_owner, launch, over, postmaster
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable
     from pathlib import Path
 
@@ -49,7 +48,8 @@ __all__ = ["PostgresBinaries", "PostgresServer", "find_binaries", "prepare", "so
 READY_SECONDS = 60.0  # a crash recovery replays the log before it accepts anybody
 STOP_SECONDS = 20.0
 POLL_SECONDS = 0.01
-LARGEST_LOG = 5_000_000
+ORPHAN_SECONDS = 15.0
+ORPHAN_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -90,92 +90,57 @@ async def start(home: Home, binaries: PostgresBinaries, port: int, password: Sec
     Raises StackError when the port is taken or the server does not come up.
     """
     usable = await asyncio.to_thread(reachable_binaries, home, binaries, lambda _: None)
-    running = _postmaster(home)
+    running = postmaster(home)
     if running is not None and (running.port != port or not await _accepts(home, port, password)):
         await stop(home, binaries)
         running = None
     if running is not None:
         return running.pid
-    (home.postgres / "data" / "postmaster.pid").unlink(missing_ok=True)
     _refuse_taken_port(port)
     write_configuration(home, port)
-    child = _launch(home, usable)
-    if not await _ready(home, port, password, child):
-        await stop(home, binaries)
+    child = await _start_up(home, usable, port, password)
+    if child is None:
         await asyncio.to_thread(set_password, home, usable, password)
-        child = _launch(home, usable)
-        if not await _ready(home, port, password, child):
-            raise _not_up(home, "it does not take the password it was given")
-    return child.pid
+        child = await _start_up(home, usable, port, password)
+    if child is None:
+        raise _not_up(home, "it does not take the password it was given")
+    return child
+
+
+async def _start_up(home: Home, binaries: PostgresBinaries, port: int, password: Secret) -> int | None:
+    """The pid once it takes `password`; None, and stopped again, when it takes another."""
+    until = time.monotonic() + ORPHAN_SECONDS if forget_dead_owner(home) else 0.0
+    while True:
+        child = launch(home, binaries)
+        try:
+            if await _ready(home, port, password, child):
+                return child.pid
+        except StackError:
+            # Children of a killed server hold its memory until they notice, and PostgreSQL rightly waits for none.
+            if time.monotonic() > until:
+                raise
+            await asyncio.sleep(ORPHAN_POLL_SECONDS)
+        else:
+            await stop(home, binaries)
+            return None
 
 
 async def stop(home: Home, binaries: PostgresBinaries) -> None:
     """Fast shutdown: clients are disconnected, nothing is lost. Calling it twice is fine."""
-    running = _postmaster(home)
+    running = postmaster(home)
     if running is None:
         return
-    for kind, seconds in ((signal.SIGINT, STOP_SECONDS), (signal.SIGQUIT, STOP_SECONDS)):
-        try:
+    for kind in (signal.SIGINT, signal.SIGQUIT):
+        with suppress(ProcessLookupError):
             os.kill(running.pid, kind)
-        except ProcessLookupError:
-            return
-        until = time.monotonic() + seconds
+        until = time.monotonic() + STOP_SECONDS
         while time.monotonic() < until:
-            if not _alive(running.pid, home):
+            if over(running.pid):
                 return
             await asyncio.sleep(POLL_SECONDS)
     raise StackError(
         "PostgreSQL does not stop.", next_action=f"Look at {home.logs / 'postgres.log'}, then end it by hand."
     )
-
-
-@dataclass(frozen=True)
-class _Postmaster:
-    pid: int
-    port: int
-
-
-def _postmaster(home: Home) -> _Postmaster | None:
-    """The live server of this home, from its pid file; a pid some other program has by now is not one."""
-    try:
-        lines = (home.postgres / "data" / "postmaster.pid").read_text().splitlines()
-        found = _Postmaster(int(lines[0]), int(lines[3]))
-    except (FileNotFoundError, IndexError, ValueError):
-        return None
-    return found if _alive(found.pid, home) else None
-
-
-def _alive(pid: int, home: Home) -> bool:
-    import psutil
-
-    with suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)  # our own child stays a zombie until somebody asks
-    try:
-        process = psutil.Process(pid)
-        return process.status() != psutil.STATUS_ZOMBIE and str(home.postgres / "data") in process.cmdline()
-    except psutil.Error:
-        return False
-
-
-def _launch(home: Home, binaries: PostgresBinaries) -> subprocess.Popen[Any]:
-    """A new session, so it outlives us; its log is opened here because it may not write to our folder."""
-    home.logs.mkdir(parents=True, exist_ok=True)
-    log = home.logs / "postgres.log"
-    mode = "wb" if log.exists() and log.stat().st_size > LARGEST_LOG else "ab"
-    command = [binaries.bin / "postgres", "-D", home.postgres / "data"]
-    command += ["-c", f"config_file={home.postgres / 'etc' / 'postgresql.conf'}"]
-    with log.open(mode) as output:
-        log.chmod(0o600)
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            cwd="/",
-            env=ENVIRONMENT,
-            **database_identity().spawn(),
-        )
 
 
 async def _ready(home: Home, port: int, password: Secret, child: subprocess.Popen[Any]) -> bool:
