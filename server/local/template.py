@@ -91,6 +91,9 @@ async def _build(home: Home, build: Path, report: Callable[[str], None]) -> None
     node = await asyncio.to_thread(copy_node, find_node(), build / "node")
     report("installing the starter and the browser")
     template = build / "template"
+    for folder in (template, template / "opt"):
+        folder.mkdir()
+        folder.chmod(0o755)
     try:
         async with asyncio.TaskGroup() as parts:
             parts.create_task(_browser(node, template / "opt" / "browser", log))

@@ -110,6 +110,7 @@ async def test_the_browser_gets_no_server_file_and_strangers_get_nothing(make_ap
     for path in ("/server/db.ts", "/server/db.ts?raw", f"/@fs{app.folder}/server/mail.ts"):
         assert (await app.get(path)).status_code == 403, path
     assert (await app.get("/", host="evil.example")).status_code == 403
+    assert (await app.get("/api/health", host="evil.example")).status_code == 403
     assert (await app.get("/", host="5173-i8sd2k.localhost:49000")).status_code == 200
     assert (await app.get("/", host="5173-i8sd2k.e2b.app")).status_code == 200
 
