@@ -103,7 +103,7 @@ class Stage:
     async def create(self, **arguments: Any) -> AsyncSandbox:
         from e2b import AsyncSandbox
 
-        asked: dict[str, Any] = {"timeout": 600, **arguments, **self.api}
+        asked: dict[str, Any] = {"timeout": 600, **self.api, **arguments}
         return await AsyncSandbox.create("mk0r", **asked)
 
 

@@ -21,7 +21,7 @@ from server.twins.e2b import certificates, control, files, namespaces
 from server.twins.e2b import tier as tiers
 from server.twins.e2b.errors import NOT_FOUND, NoSandbox, proxy_error, wire
 from server.twins.e2b.filesystem import FilesystemService
-from server.twins.e2b.machine import Machine, Machines, Setup
+from server.twins.e2b.machine import TLS_PORT, Machine, Machines, Setup
 from server.twins.e2b.preview import Preview, addressed
 from server.twins.e2b.process import ProcessService
 from server.twins.e2b.relay import Target
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from server.twins.core import Site
     from server.twins.e2b.guest import Guest
     from server.twins.e2b.process import Processes
-
-TLS_PORT = 443
 
 
 def assemble(
@@ -64,11 +62,6 @@ def assemble(
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncGenerator[None]:
-        if setup.tier.name == "weak" and tier is None and environ.get("MK0R_WEAK_SANDBOX") != "1":
-            raise StackError(
-                f"This machine cannot isolate a sandbox: {setup.tier.reason}.",
-                next_action=f"{setup.tier.remedy} Or set MK0R_WEAK_SANDBOX=1 to go on with weaker isolation.",
-            )
         async with sandboxes.living():
             yield
 
@@ -97,7 +90,7 @@ def _setup(  # noqa: PLR0917 - private, called once
 ) -> Setup:
     home.stack.mkdir(parents=True, exist_ok=True)
     site.data.mkdir(parents=True, exist_ok=True)
-    tier = tier or tiers.probe(home.stack / "bubblewrap")
+    tier = tier or _probed(home, environ)
     made = certificates.prepare(site.data / "authority", home.stack / "certificates.pem", environ)
     targets = {
         TLS_PORT if name == "neon" else port: Target("127.0.0.1", port, tls=name == "neon")
@@ -123,6 +116,16 @@ def _setup(  # noqa: PLR0917 - private, called once
         environ=environ,
         pid_file=site.data / "supervisor.pid",
     )
+
+
+def _probed(home: Home, environ: Mapping[str, str]) -> tiers.Tier:
+    found = tiers.probe(home.stack / "bubblewrap")
+    if found.name == "weak" and environ.get("MK0R_WEAK_SANDBOX") != "1":
+        raise StackError(
+            f"This machine cannot isolate a sandbox: {found.reason}.",
+            next_action=f"{found.remedy} Or set MK0R_WEAK_SANDBOX=1 to go on with weaker isolation.",
+        )
+    return found
 
 
 class _Front:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from server.twins.e2b.relay import hang_up, join
+from server.twins.e2b.relay import join
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,16 +85,16 @@ class Proxy:
             parts = urlsplit(f"//{target}" if tunnel else target)
             host, port = parts.hostname or "", parts.port or 80
         except (OSError, ValueError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            await hang_up(writer)
+            writer.close()
             return
         if not self.allowed.admits(host, port):
-            await _refuse(writer, 403, f"{host}:{port} is not a host this sandbox may reach")
+            _refuse(writer, 403, f"{host}:{port} is not a host this sandbox may reach")
             return
         try:
             async with asyncio.timeout(CONNECT_LIMIT):
                 there = await self._dial(host, port)
         except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError):
-            await _refuse(writer, 502, f"{host}:{port} cannot be reached from here")
+            _refuse(writer, 502, f"{host}:{port} cannot be reached from here")
             return
         if tunnel:
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
@@ -158,11 +158,11 @@ def _origin_form(head: bytes, method: str, target: str) -> bytes:
     return b"\r\n".join([f"{method} {path} HTTP/1.1".encode(), *kept, b"Connection: close", b"", b""])
 
 
-async def _refuse(writer: asyncio.StreamWriter, status: int, why: str) -> None:
+def _refuse(writer: asyncio.StreamWriter, status: int, why: str) -> None:
     body = why.encode()
     writer.write(
         f"HTTP/1.1 {status} Refused\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n"
         "Connection: close\r\n\r\n".encode()
         + body
     )
-    await hang_up(writer)
+    writer.close()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Jail = dict[str, Any]
 Answer = tuple[Any, list[int]]
 
+SWEEPS = 10
 ENTRIES_LIMIT = 50_000
 """How many entries one listing gives at most."""
 
@@ -46,7 +47,7 @@ def start(jail: Jail, job: dict[str, Any], files: list[int]) -> None:
 def answer(reply: int, function: Callable[..., Answer], jail: Jail, arguments: dict[str, Any]) -> None:
     """Call a function of this module and send what it returns, or the name of the error it met."""
     try:
-        if jail:
+        if jail and function is not signal_all:  # whose reach is the sandbox's processes, and no wall of theirs
             confine.restrict(jail)
         result, files = function(jail, **arguments)
         message = {"ok": result}
@@ -177,31 +178,49 @@ def sockets(_jail: Jail, count: int) -> Answer:
     return None, [socket.socket().detach() for _ in range(count)]
 
 
-def signal_all(_jail: Jail, number: int) -> Answer:
+def signal_all(jail: Jail, number: int) -> Answer:
     """Signal every process of the sandbox in one sweep that no fork can slip through; not its process 1, nor us."""
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(-1, number)
+    if jail:
+        kill_jail(jail, number)
+    else:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(-1, number)
     return None, []
 
 
-def make_home(_jail: Jail, folder: str, template: str, folders: list[str], files: dict[str, str]) -> Answer:
-    """Lay out a new sandbox's folder: the starter copied to `app` (not its modules), and what else it mounts."""
+def make_home(
+    _jail: Jail, folder: str, template: str, folders: list[str], files: dict[str, str], modules: str
+) -> Answer:
+    """Lay out a new sandbox's folder: the starter copied to `app`, and what else it mounts.
+
+    `modules` says how `node_modules` gets there: not at all (`overlay`), as a `copy`, or as `link`s to the
+    template's files, which is quick and lets one session's edit in place be seen by the next.
+    """
     os.umask(0o022)
     os.makedirs(folder, mode=0o700)  # noqa: PTH103
     try:
-        copy = shutil.ignore_patterns("node_modules")
-        shutil.copytree(
-            template, f"{folder}/app", symlinks=True, ignore=lambda d, n: copy(d, n) if d == template else []
-        )
         for name in folders:
             os.makedirs(f"{folder}/{name}", exist_ok=True)  # noqa: PTH103
+        for name in os.listdir(template):  # noqa: PTH208
+            if name != "node_modules":
+                _copy(f"{template}/{name}", f"{folder}/app/{name}", shutil.copy2)
+        if modules != "overlay":
+            how = os.link if modules == "link" else shutil.copy2
+            _copy(f"{template}/node_modules", f"{folder}/app/node_modules", how)
         for name, content in files.items():
             with open(f"{folder}/{name}", "w") as out:  # noqa: PTH123
                 out.write(content)
-    except OSError:
+    except (OSError, shutil.Error):
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return None, []
+
+
+def _copy(source: str, target: str, how: Callable[..., object]) -> None:
+    if stat.S_ISDIR(os.lstat(source).st_mode):
+        shutil.copytree(source, target, symlinks=True, copy_function=how, dirs_exist_ok=True)
+    else:
+        shutil.copy2(source, target, follow_symlinks=False)
 
 
 def remove_home(_jail: Jail, folder: str) -> Answer:
@@ -224,5 +243,24 @@ def remove_home(_jail: Jail, folder: str) -> Answer:
 
 
 def kill_jail(jail: Jail, number: int) -> None:
-    """Signal the processes of a weak sandbox."""
-    raise NotImplementedError(jail, number)
+    """Signal the weak tier's processes of a sandbox: all that carry its mark, until a sweep finds no new one."""
+    mark = jail["mark"].encode()
+    seen: set[int] = set()
+    for _ in range(SWEEPS):
+        found = [pid for pid in _marked(mark) if pid not in seen]
+        if not found:
+            return
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
+        seen.update(found)
+
+
+def _marked(mark: bytes) -> list[int]:
+    found: list[int] = []
+    for name in os.listdir("/proc") if os.path.isdir("/proc") else ():  # noqa: PTH112, PTH208
+        if name.isdigit() and int(name) != os.getpid():
+            with contextlib.suppress(OSError), open(f"/proc/{name}/environ", "rb") as environ:  # noqa: PTH123
+                if mark in environ.read().split(b"\0"):
+                    found.append(int(name))
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from e2b.envd.process import process_pb as pb
 
 from server.errors import StackError
 from server.local.identity import sandbox_identity
-from server.twins.e2b import egress, namespaces
+from server.twins.e2b import egress, namespaces, weak
 from server.twins.e2b.errors import PORT_CLOSED, FileTrouble
 from server.twins.e2b.guest import Guest, Supervisor
 from server.twins.e2b.process import Processes
@@ -21,7 +22,6 @@ from server.twins.e2b.relay import Target, piping_to, tls_context
 from server.vm import image
 
 if TYPE_CHECKING:
-    import socket
     import ssl
     from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
     from pathlib import Path
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from server.twins.e2b.state import Record
     from server.twins.e2b.tier import Tier
 
+TLS_PORT = 443
 REFUSAL = (
     "HTTP/1.1 502 Bad Gateway\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
     f'{{"message":"{PORT_CLOSED}","code":502}}'
@@ -134,6 +135,9 @@ class Machines:
     async def make(self, sandbox_id: str) -> None:
         """Lay out a sandbox's folder from the template. Raises `StackError`."""
         template = self._setup.home.template / "app"
+        weakly = self._setup.tier.name == "weak"
+        tier = weak if weakly else namespaces
+        modules = "link" if weakly else "overlay" if self._setup.parts.overlay else "copy"
         try:
             await self._start_supervisor().call(
                 "",
@@ -141,16 +145,12 @@ class Machines:
                 "make_home",
                 folder=str(self.folder(sandbox_id)),
                 template=str(template),
-                folders=list(namespaces.FOLDERS),
-                files=namespaces.FILES,
+                folders=list(tier.FOLDERS),
+                files=tier.FILES,
+                modules=modules,
             )
-            if not self._setup.parts.overlay:
-                await self._copy_modules(sandbox_id)
         except FileTrouble as trouble:
             raise StackError(f"A sandbox's folder could not be made ({trouble.name}).") from trouble
-
-    async def _copy_modules(self, sandbox_id: str) -> None:
-        raise NotImplementedError
 
     async def remove(self, sandbox_id: str) -> None:
         """Remove its folder, in the background: nobody waits for ten thousand files."""
@@ -168,23 +168,42 @@ class Machines:
 
     async def start(self, record: Record) -> Machine:
         """Bring a sandbox up and start its app; does not wait for the app."""
-        if self._setup.tier.name == "weak":
-            return await self._start_weak(record)
-        argv = namespaces.arguments(self._setup.parts, self.folder(record.id), record.id)
-        supervisor = self._start_supervisor()
-        await supervisor.request("launch", box=record.id, argv=argv)
-        guest = Guest(record.id, supervisor)
-        machine = Machine(record, guest, Processes(guest, self._environment(record, await self._registry), image.WORKDIR))
+        strong = self._setup.tier.name == "namespaces"
+        machine = await (self._start_strong(record) if strong else self._start_weak(record))
         try:
-            await self._hand_in(machine)
+            if strong:
+                await self._hand_in(machine)
             await self._open_up(machine)
         except BaseException:
             await machine.stop()
             raise
         return machine
 
+    async def _start_strong(self, record: Record) -> Machine:
+        argv = namespaces.arguments(self._setup.parts, self.folder(record.id), record.id)
+        supervisor = self._start_supervisor()
+        await supervisor.request("launch", box=record.id, argv=argv)
+        guest = Guest(record.id, supervisor)
+        return Machine(record, guest, Processes(guest, self._environment(record, await self._registry), image.WORKDIR))
+
     async def _start_weak(self, record: Record) -> Machine:
-        raise NotImplementedError
+        setup, folder = self._setup, self.folder(record.id)
+        record.port = record.port or _free_port()
+        neon = setup.services.get(TLS_PORT)
+        env = weak.environment(
+            record.id,
+            folder,
+            setup.parts,
+            port=record.port,
+            registry=await self._registry,
+            neon=neon.port if neon else None,
+            environ=setup.environ,
+        )
+        supervisor = self._start_supervisor()
+        await supervisor.request("launch", box=record.id, jail=weak.jail(record.id, folder, setup.parts))
+        guest = Guest(record.id, supervisor, ports={image.READY_PORT: record.port}, own_network=False)
+        processes = Processes(guest, {**env, **setup.environment, **record.envs}, image.WORKDIR)
+        return Machine(record, guest, processes)
 
     def _environment(self, record: Record, registry: str) -> dict[str, str]:
         proxy = f"http://127.0.0.1:{egress.PORT}"
@@ -228,11 +247,18 @@ class Machines:
             door = await asyncio.start_server(handler, "127.0.0.1", 0)
         machine.servers.append(door)
         machine.record.door = door.sockets[0].getsockname()[1]
-        command, *arguments = list[str](image.START_COMMAND)
+        # In the weak tier `/app` is only the SDK's name for a folder: there the command names the file from within it.
+        command, *arguments = (word.removeprefix(f"{image.WORKDIR}/") for word in image.START_COMMAND)
         config = pb.ProcessConfig(cmd=command, args=arguments, cwd=image.WORKDIR)
         # An app that cannot start is the app's trouble, and a shell is wanted to mend it.
         with contextlib.suppress(ConnectError):
             machine.processes.follow(await machine.processes.start(config, tag="app"))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def _end_leftover(pid_file: Path) -> None:

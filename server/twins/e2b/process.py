@@ -249,9 +249,9 @@ async def _feed(process: Process, data: pb.ProcessInput | None) -> None:
     if process.child.stdin is None or chosen is None:
         raise ConnectError(Code.FAILED_PRECONDITION, "stdin is not open")
     waiting = memoryview(bytes(chosen.value))
-    while waiting and process.child.stdin is not None:  # somebody else may close it meanwhile
+    while waiting and (into := process.child.stdin) is not None:  # somebody else may close it meanwhile
         try:
-            waiting = waiting[os.write(process.child.stdin, waiting) :]
+            waiting = waiting[os.write(into, waiting) :]
         except BlockingIOError:
             await asyncio.sleep(0.01)  # the process is slow to read
         except OSError:

@@ -7,7 +7,6 @@ and passes them out, and no process of ours ever runs in the sandbox's network.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -50,7 +49,7 @@ def piping_to(connect: Connect, refusal: bytes = b"") -> Callable[..., Awaitable
                 there = await connect()
         except Exception:  # noqa: BLE001 - whatever it was, this one connection has failed
             writer.write(refusal)
-            await hang_up(writer)
+            writer.close()
             return
         await join((reader, writer), there)
 
@@ -64,8 +63,8 @@ async def join(
     try:
         await asyncio.gather(_pump(here[0], there[1]), _pump(there[0], here[1]))
     finally:
-        await hang_up(here[1])
-        await hang_up(there[1])
+        here[1].close()
+        there[1].close()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -79,12 +78,6 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             writer.close()  # TLS cannot half-close; left open, Node's process would never end
     except OSError:
         writer.close()
-
-
-async def hang_up(writer: asyncio.StreamWriter) -> None:
-    writer.close()
-    with contextlib.suppress(OSError, TimeoutError):
-        await asyncio.wait_for(writer.wait_closed(), 5)
 
 
 def tls_context(chain: Path) -> ssl.SSLContext:

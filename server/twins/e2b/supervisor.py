@@ -138,6 +138,8 @@ class Supervisor:
             box.init.kill()  # its child, process 1 of the sandbox, dies with it and takes the rest along
             box.init.wait()
         else:
+            for pid in [pid for pid, name in self._running.items() if name == message["box"]]:
+                self._signal({"pid": pid, "signal": signal.SIGKILL}, [])  # where there is no /proc to find more in
             inside.kill_jail(box.jail, signal.SIGKILL)
         box.close()
 
@@ -228,6 +230,7 @@ def fork_within(box: Box, work: Callable[[], object]) -> int:
 
 def main(channel: int, uid: int, gid: int) -> None:
     os.chdir("/")
+    confine.load_landlock()
     if os.geteuid() == 0:
         os.setgroups([])
         os.setresgid(gid, gid, gid)
