@@ -92,5 +92,6 @@ async def core(stack: Stack, tmp_path: Path) -> AsyncIterator[Core]:
         core = await closing.enter_async_context(open_core(settings, home))
         core.durable.launch()
         yield core
+        await stack.heal()
         for session in core.sessions.all():
             await core.provisioner.destroy(session.slug)

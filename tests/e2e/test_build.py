@@ -59,7 +59,7 @@ def runs_of(built: dict[str, Any], preview: str) -> Any:
 
 def door(cli: Cli, slug: str) -> str:
     """The plain door of the preview: a host name that every resolver knows."""
-    return cli.json("show", slug)["local_preview_url"]
+    return cli.json("show", slug)["preview_door"]
 
 
 @pytest.mark.timeout(180)
