@@ -33,7 +33,12 @@ export default function App() {
 
   return (
     <div className="mx-auto min-h-dvh max-w-md pb-36">
-      <WeekSummary start={monday(now)} now={now} runs={runs.filter((run) => monday(run.ranOn) === monday(now))} />
+      <WeekSummary
+        start={monday(now)}
+        now={now}
+        runs={runs.filter((run) => monday(run.ranOn) === monday(now))}
+        known={status === 'ready'}
+      />
       <main className="px-5 pt-6">
         {!kept && <NotKept />}
         {status === 'loading' && <Loading />}

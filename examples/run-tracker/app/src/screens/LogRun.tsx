@@ -20,8 +20,8 @@ export default function LogRun({ now, onSave, onClose }: Props) {
   function submit(event: FormEvent) {
     event.preventDefault()
     const wrong = whatIsWrong(km, seconds, ranOn, now)
-    setProblem(wrong)
-    if (wrong) return
+    setProblem(wrong?.text ?? '')
+    if (wrong) return document.getElementById(wrong.field)?.focus()
     onSave({ id: newId(), distanceKm: Math.round(km * 100) / 100, durationSeconds: seconds, ranOn, note: note.trim() })
     sheet.current?.close()
   }
@@ -61,10 +61,11 @@ export default function LogRun({ now, onSave, onClose }: Props) {
         <fieldset className="mt-4">
           <legend className="label">Duration</legend>
           <div className="grid grid-cols-3 gap-2">
-            {([['h', 'hours'], ['m', 'min'], ['s', 'sec']] as const).map(([part, unit]) => (
-              <label key={part} className="field flex items-baseline gap-1.5 pr-3">
+            {([['h', 'hr'], ['m', 'min'], ['s', 'sec']] as const).map(([part, unit]) => (
+              <label key={part} className="field flex items-baseline gap-1 pr-3">
                 <input
-                  className="min-w-0 flex-1 bg-transparent px-3.5 py-3 text-[1.25rem] font-semibold tabular-nums outline-none"
+                  id={`time-${part}`}
+                  className="min-w-0 flex-1 bg-transparent py-3 pl-3.5 text-[1.25rem] font-semibold tabular-nums outline-none"
                   inputMode="numeric"
                   autoComplete="off"
                   placeholder="0"
@@ -105,10 +106,11 @@ export default function LogRun({ now, onSave, onClose }: Props) {
   )
 }
 
+/** What to say, and the field to go to. */
 function whatIsWrong(km: number, seconds: number, ranOn: string, now: string) {
-  if (!(km >= 0.01 && km <= 1000)) return 'Enter a distance, such as 5.2.'
-  if (!(seconds > 0 && seconds <= 172_800)) return 'Enter how long it took.'
-  if (!ranOn) return 'Enter the day of the run.'
-  if (ranOn > now) return 'A run cannot be in the future.'
-  return ''
+  if (!(km >= 0.01 && km <= 1000)) return { field: 'distance', text: 'Enter a distance, such as 5.2.' }
+  if (!(seconds > 0 && seconds <= 172_800)) return { field: 'time-m', text: 'Enter how long it took.' }
+  if (!ranOn) return { field: 'ran-on', text: 'Enter the day of the run.' }
+  if (ranOn > now) return { field: 'ran-on', text: 'A run cannot be in the future.' }
+  return null
 }

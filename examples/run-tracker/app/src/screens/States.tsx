@@ -28,7 +28,7 @@ export function Empty() {
 export function Failed({ onRetry }: { onRetry: () => void }) {
   return (
     <Centred title="Your runs could not be loaded">
-      They are safe. Check the connection and try again.
+      Check the connection and try again.
       <button type="button" className="button-quiet mt-5" onClick={onRetry}>
         Try again
       </button>

@@ -1,7 +1,10 @@
 import { clock, daysOf, kilometres, pace, show, total, type Run } from '../runs'
 
+/** `known` is false while the runs are not here: a nought would be a claim. */
+type Props = { start: string; now: string; runs: Run[]; known: boolean }
+
 /** The week at a glance: how far, how long, how fast, and on which days. */
-export default function WeekSummary({ start, now, runs }: { start: string; now: string; runs: Run[] }) {
+export default function WeekSummary({ start, now, runs, known }: Props) {
   const { km, seconds } = total(runs)
   return (
     <header className="track safe-top">
@@ -9,11 +12,11 @@ export default function WeekSummary({ start, now, runs }: { start: string; now: 
       <div className="relative px-6 pb-6">
         <h1 className="font-sans text-[0.9375rem] font-semibold">This week</h1>
         <p className="font-display mt-1 flex items-baseline gap-2 tracking-[-0.045em]">
-          <span className="text-[5.25rem] leading-none font-bold tabular-nums">{kilometres(km)}</span>
+          <span className="text-[5.25rem] leading-none font-bold tabular-nums">{known ? kilometres(km) : '–'}</span>
           <span className="text-[1.75rem] font-semibold tracking-[-0.02em]">km</span>
         </p>
         <Days start={start} now={now} runs={runs} />
-        <dl className="mt-5 grid grid-cols-3 gap-4">
+        <dl className={`mt-5 grid grid-cols-3 gap-4 ${known ? '' : 'invisible'}`}>
           <Fact name={runs.length === 1 ? 'Run' : 'Runs'} value={String(runs.length)} />
           <Fact name="Time" value={seconds ? clock(seconds) : '–'} />
           <Fact name="Pace /km" value={pace(km, seconds)} />
