@@ -37,6 +37,16 @@ class Result:
         bad_page = isinstance(status, int) and status >= 400  # noqa: PLR2004 - HTTP's own line
         return bool(seen.get("exit_code") or seen.get("console_errors") or seen.get("error") or bad_page)
 
+    @property
+    def complaint(self) -> str:
+        """The part of a failed result that says what was wrong."""
+        data = self.data
+        if not isinstance(data, dict):
+            return self.text
+        seen = cast("Json", data)
+        told = [str(seen[name]) for name in ("error", "console_errors", "stderr", "stdout") if seen.get(name)]
+        return "\n".join(told) or self.text
+
     def names(self) -> set[str]:
         """Environment names in an answer of get_env, wherever it lists them."""
         return set(_names(self.data))

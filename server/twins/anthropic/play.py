@@ -13,7 +13,7 @@ from server.twins.core import ids
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from server.twins.anthropic.conversation import Json, Round
+    from server.twins.anthropic.conversation import Json, Result, Round
     from server.twins.anthropic.script import Call, Script, Step
 
 REAL = "Set ANTHROPIC_API_KEY and run the same idea again for the real model."
@@ -110,7 +110,7 @@ class _Playing:
             if call.tool == "get_env":
                 names |= result.names()
             if result.failed and call.expect == "works":
-                surprises.append(_tell(call, result.text))
+                surprises.append(_tell(call, result))
         self.names = names
         if not surprises:
             return ""
@@ -128,9 +128,9 @@ class _Playing:
         return Beat(blocks, step.stop or ("tool_use" if calls else "end_turn"))
 
 
-def _tell(call: Call, result: str) -> str:
-    what = call.arguments.get("command") or call.tool
-    return f"`{what}` answered: {' '.join(result.split())[:300]}"
+def _tell(call: Call, result: Result) -> str:
+    what = str(call.arguments.get("command") or call.tool).splitlines()[0]
+    return f"`{what}` answered: {' '.join(result.complaint.split())[:300]}"
 
 
 def _decline(text: str) -> Beat:
