@@ -80,3 +80,7 @@ class Home:
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         for folder in (self.logs, self.twins, self.stack):
             folder.mkdir(parents=True, exist_ok=True)
+        if os.geteuid() == 0:
+            # Whatever root's umask is, the unprivileged users must get through.
+            for folder in (self.stack.parent, self.stack):
+                folder.chmod(0o755)

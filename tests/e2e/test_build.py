@@ -33,10 +33,10 @@ class Cli:
     def __call__(self, *args: str, code: int = 0) -> str:
         ran = subprocess.run([*MK0R, *args], env=self.environ, capture_output=True, text=True, timeout=110, check=False)
         assert ran.returncode == code, (args, ran.returncode, ran.stdout[-2000:], ran.stderr[-2000:])
-        return ran.stdout if code == 0 else ran.stderr
+        return ran.stdout or ran.stderr
 
-    def json(self, *args: str) -> Any:
-        return json.loads(self(*args, "--json").strip().splitlines()[-1])
+    def json(self, *args: str, code: int = 0) -> Any:
+        return json.loads(self(*args, "--json", code=code).strip().splitlines()[-1])
 
 
 @pytest.fixture(scope="module", params=TIERS)
@@ -59,7 +59,7 @@ def runs_of(built: dict[str, Any], preview: str) -> Any:
 
 def door(cli: Cli, slug: str) -> str:
     """The plain door of the preview: a host name that every resolver knows."""
-    return cli.json("show", slug)["preview_door"]
+    return cli.json("show", slug)["local_preview_url"]
 
 
 @pytest.mark.timeout(180)
@@ -91,6 +91,11 @@ def test_a_run_saved_in_the_app_is_a_row_that_survives_everything(cli: Cli, buil
     cli("resume", slug)
     assert rows() == "along the canal"
     assert "along the canal" in httpx.get(f"{door(cli, slug)}/api/runs", timeout=20).text
+
+
+def test_another_turn_changes_the_same_app(cli: Cli, built: dict[str, Any]) -> None:
+    end = cli.json("build", "add a weekly goal", "--session", built["slug"])
+    assert (end["outcome"], end["slug"], end["preview_url"]) == ("done", built["slug"], built["preview_url"])
 
 
 def test_the_repository_holds_the_project_and_no_env(cli: Cli, built: dict[str, Any], tmp_path: Path) -> None:
@@ -128,7 +133,8 @@ def test_a_build_without_a_service_ends_with_a_preview_and_says_what_is_missing(
 
 
 def test_an_idea_without_a_script_is_answered_honestly(cli: Cli) -> None:
-    end = cli.json("build", "a chess engine with an opening book")
+    end = cli.json("build", "a chess engine with an opening book", code=1)
+    assert end["preview_url"]
     said = cli("logs", end["slug"])
     assert "rehearsal" in said
     assert "ANTHROPIC_API_KEY" in said
