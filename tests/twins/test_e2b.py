@@ -1,5 +1,8 @@
 """The E2B twin, driven by the unmodified E2B SDK. Most of it also describes E2B itself (see `tests/e2b_stage.py`)."""
 
+# pyright: reportUnknownMemberType=false
+# (the SDK's `files.write` takes an `IO` of nothing in particular)
+
 from __future__ import annotations
 
 import asyncio

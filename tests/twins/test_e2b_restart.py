@@ -1,5 +1,8 @@
 """What is left when the twin, its supervisor or a sandbox dies: the files and the records, and no process."""
 
+# pyright: reportUnknownMemberType=false
+# (the SDK's `files.write` takes an `IO` of nothing in particular)
+
 from __future__ import annotations
 
 import asyncio
@@ -143,7 +146,7 @@ async def test_a_command_whose_sandbox_dies_ends_with_an_error(home: Home) -> No
         sandbox = await stage.create()
         waiting = await sandbox.commands.run("sleep 1000", background=True, timeout=0)
         await sandbox.kill()
-        with pytest.raises(Exception, match="."):
+        with pytest.raises(Exception, match=r"."):
             await asyncio.wait_for(waiting.wait(), 10)
 
 

@@ -1,5 +1,8 @@
 """The E2B twin's weaker tier: the same SDK, the same flows, fewer walls."""
 
+# pyright: reportUnknownMemberType=false
+# (the SDK's `files.write` takes an `IO` of nothing in particular)
+
 from __future__ import annotations
 
 import asyncio
@@ -138,12 +141,16 @@ async def test_the_neon_drivers_requests_are_led_to_the_twin(sandbox: AsyncSandb
     assert done.stdout == "ECONNREFUSED 4321\n"
 
 
+def _finds_no_namespaces(_folder: Path) -> Tier:
+    return WEAK
+
+
 async def test_it_is_never_chosen_without_consent(tmp_path: Path) -> None:
     from server.twins.e2b import app as twin
 
     home = e2b_stage.make_home(tmp_path)
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(StackError, match="MK0R_WEAK_SANDBOX=1"):
-        patch.setattr(twin.tiers, "probe", lambda _folder: WEAK)
-        async with staged(home):
-            pass
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(twin.tiers, "probe", _finds_no_namespaces)
+        with pytest.raises(StackError, match="MK0R_WEAK_SANDBOX=1"):
+            await staged(home).__aenter__()
     e2b_stage.unmake_home(home)

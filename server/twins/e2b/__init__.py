@@ -38,7 +38,8 @@ def build(
     `services`: what a sandbox reaches on its own loopback, name to port, the same port there as here; `neon` answers
     TLS on 443. `environment`: set for every process in a sandbox. `registry`: the npm registry sandboxes may reach;
     unset, the one `npm config get registry` names. `tier`: the isolation; unset, what a probe finds. `environ`: the
-    host's environment. Raises `StackError` when only weak isolation can be had and nobody agreed to it (`MK0R_WEAK_SANDBOX=1`).
+    host's environment. Raises `StackError` when only weak isolation can be had and nobody agreed to it
+    (`MK0R_WEAK_SANDBOX=1`).
     """
     # Imported here, for the supervisor is of this package too and must stay small: it forks for every command.
     from server.twins.e2b.app import assemble

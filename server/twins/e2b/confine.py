@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import fcntl
+import importlib
 import os
 import resource
 import signal
@@ -127,7 +128,7 @@ def load_landlock() -> None:
     """Import it while its files can still be read; where it cannot be had, the weak tier goes without."""
     if sys.platform == "linux":
         with contextlib.suppress(ImportError):
-            import landlockpy  # noqa: F401 - for `restrict`, later and without rights to read it
+            importlib.import_module("landlockpy")  # `restrict` finds it in `sys.modules`
 
 
 def restrict(jail: dict[str, Any]) -> None:

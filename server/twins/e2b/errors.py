@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from server.errors import StackError
 from server.twins.core import WireError
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ def proxy_error(sandbox: str, message: str) -> WireError:
 
 class NoSandbox(Exception):
     """There is no running sandbox of this name."""
+
+
+class Died(StackError):
+    """The sandbox is not there any more; the next use brings it up again."""
 
 
 class FileTrouble(Exception):

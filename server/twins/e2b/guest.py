@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from server.errors import StackError
 from server.twins.e2b import wire
-from server.twins.e2b.errors import FileTrouble
+from server.twins.e2b.errors import Died, FileTrouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -48,6 +48,12 @@ class Child:
     stdout: asyncio.StreamReader
     stderr: asyncio.StreamReader | None
     terminal: int | None = None
+
+    def feed(self, data: memoryview) -> int:
+        """Write to its standard input; how much was taken. Raises `OSError` when it is closed, by it or by us."""
+        if self.stdin is None:
+            raise BrokenPipeError
+        return os.write(self.stdin, data)
 
 
 class Supervisor:
@@ -109,6 +115,8 @@ class Supervisor:
             raise StackError(f"The sandbox supervisor did not answer ({type(error).__name__}).") from error
         finally:
             self._waiting.pop(number, None)
+        if reply.get("error") == "gone":
+            raise Died("The sandbox has died.", next_action="Try again: it comes up with its files.")
         if problem := reply.get("error"):
             raise StackError(f"The sandbox supervisor could not {op}: {problem}")
         return reply

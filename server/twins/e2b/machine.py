@@ -8,6 +8,7 @@ import socket
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from connectrpc.errors import ConnectError
 from e2b.envd.process import process_pb as pb
@@ -229,14 +230,23 @@ class Machines:
         """Let the services of this machine, and the way out, listen on the sandbox's loopback."""
         allowed = egress.Allowed.of(await self._registry, machine.record.hosts_out())
         proxy = egress.Proxy(allowed, self._setup.environ)
-        ports = [egress.PORT, *self._setup.services]
+        services = {**self._local_registry(await self._registry), **self._setup.services}
+        ports = [egress.PORT, *services]
         listeners = await machine.guest.listen(ports)
         for port, listener in zip(ports, listeners, strict=True):
             listener.setblocking(False)
-            target = self._setup.services.get(port)
+            target = services.get(port)
             handler = proxy if target is None else piping_to(target.connect)
             tls = self._tls if target is not None and target.tls else None
             machine.servers.append(await asyncio.start_server(handler, sock=listener, ssl=tls))
+
+    def _local_registry(self, registry: str) -> dict[int, Target]:
+        """A registry on this machine is handed in: its loopback address is not reached through a proxy."""
+        parts = urlsplit(registry)
+        port = parts.port or (80 if parts.scheme == "http" else TLS_PORT)
+        if parts.hostname in ("localhost", "127.0.0.1") and port != egress.PORT:
+            return {port: Target("127.0.0.1", port)}
+        return {}
 
     async def _open_up(self, machine: Machine) -> None:
         """The plain door, on the port it had before if that is still free, and the app itself."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,9 @@ from connectrpc.errors import ConnectError
 from e2b.envd.process import process_pb as pb
 from protobuf import Oneof
 
+from server.errors import StackError
 from server.twins.e2b import guest as guests
-from server.twins.e2b.errors import FileTrouble
+from server.twins.e2b.errors import Died, FileTrouble
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -159,13 +159,11 @@ class ProcessService:
 
     async def start(self, request: pb.StartRequest, ctx: Any) -> AsyncIterator[pb.StartResponse]:
         processes = await self._find(ctx)
-        size = request.pty.size if request.has_field("pty") and request.pty else None
-        process = await processes.start(
-            request.process or pb.ProcessConfig(),
-            tag=request.tag if request.has_field("tag") else None,
-            stdin=request.stdin if request.has_field("stdin") else True,
-            terminal=(size.cols, size.rows) if size else None,
-        )
+        try:
+            process = await _begin(processes, request)
+        except Died:
+            processes = await self._find(ctx)
+            process = await _begin(processes, request)
         queue = process.listen()
         processes.follow(process)
         async for event in _events(process, queue, processes, _budget(ctx), kill=True):
@@ -212,6 +210,21 @@ class ProcessService:
         return pb.UpdateResponse()
 
 
+async def _begin(processes: Processes, request: pb.StartRequest) -> Process:
+    size = request.pty.size if request.has_field("pty") and request.pty else None
+    try:
+        return await processes.start(
+            request.process or pb.ProcessConfig(),
+            tag=request.tag if request.has_field("tag") else None,
+            stdin=request.stdin if request.has_field("stdin") else True,
+            terminal=(size.cols, size.rows) if size else None,
+        )
+    except Died:
+        raise
+    except (StackError, TimeoutError) as error:
+        raise ConnectError(Code.INTERNAL, str(error) or "the sandbox did not answer") from None
+
+
 def _budget(ctx: Any) -> float | None:
     milliseconds: float | None = ctx.timeout_ms
     return None if milliseconds is None else asyncio.get_running_loop().time() + milliseconds / 1000
@@ -249,9 +262,9 @@ async def _feed(process: Process, data: pb.ProcessInput | None) -> None:
     if process.child.stdin is None or chosen is None:
         raise ConnectError(Code.FAILED_PRECONDITION, "stdin is not open")
     waiting = memoryview(bytes(chosen.value))
-    while waiting and (into := process.child.stdin) is not None:  # somebody else may close it meanwhile
+    while waiting:
         try:
-            waiting = waiting[os.write(into, waiting) :]
+            waiting = waiting[process.child.feed(waiting) :]
         except BlockingIOError:
             await asyncio.sleep(0.01)  # the process is slow to read
         except OSError:

@@ -100,8 +100,12 @@ class Supervisor:
 
     def _run(self, message: dict[str, Any], files: list[int]) -> dict[str, Any]:
         """Start a process. `files[0]` hears its own process id, or why it could not start, and closes when it has."""
-        box = self._boxes[message["box"]]
-        pid = fork_within(box, lambda: inside.start(box.jail, message, files))
+        box = self._boxes.get(message["box"])
+        pid = fork_within(box, lambda: inside.start(box.jail, message, files)) if box is not None else None
+        if pid is None:
+            self._kill(message, [])
+            wire.send(self._channel, {"gone": message["box"]})  # before the answer, so that who hears it can try anew
+            return {"error": "gone"}
         self._running[pid] = message["box"]
         return {"pid": pid}
 
@@ -208,8 +212,8 @@ def fork(work: Callable[[], object]) -> int:
         os._exit(code)
 
 
-def fork_within(box: Box, work: Callable[[], object]) -> int:
-    """Do `work` in a child born into the sandbox; its process id as the host sees it."""
+def fork_within(box: Box, work: Callable[[], object]) -> int | None:
+    """Do `work` in a child born into the sandbox; its process id as the host sees it; `None` if it is dead."""
     if box.init is None:
         return fork(work)
     result, report = os.pipe()
@@ -224,7 +228,7 @@ def fork_within(box: Box, work: Callable[[], object]) -> int:
     answer = os.read(result, 4)
     os.close(result)
     if len(answer) != struct.calcsize("i"):
-        raise OSError(0, "the sandbox could not be entered")
+        return None
     return struct.unpack("i", answer)[0]
 
 

@@ -10,13 +10,10 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from server.local.identity import Identity, sandbox_identity
 from server.twins.e2b import namespaces
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 PROBE_LIMIT = 10.0
 RESTRICTED = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
@@ -90,15 +87,17 @@ def _try(bwrap: Path, scratch: Path, identity: Identity, *, overlay: bool) -> st
             identity.own(place / name)
         place.chmod(0o755)
         words += ["--overlay-src", f"{place}/lower", "--overlay", f"{place}/upper", f"{place}/work", "/app"]
-    run: Callable[..., subprocess.CompletedProcess[bytes]] = subprocess.run
     try:
-        tried = run(
+        tried = subprocess.run(  # noqa: UP022 - the short form hides the type
             [str(bwrap), *words, "--proc", "/proc", "--dev", "/dev", "--", "/bin/sh", "-c", "true"],
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             timeout=PROBE_LIMIT,
             check=False,
             cwd="/",
-            **identity.spawn(),
+            user=identity.uid,
+            group=identity.gid,
+            extra_groups=None if identity.uid is None else [],
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"{type(error).__name__} from bubblewrap"

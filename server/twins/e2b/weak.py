@@ -85,7 +85,7 @@ def environment(
         "MK0R_PATH": path,
         "LANG": "C.UTF-8",
         "TERM": "xterm-256color",
-        "TMPDIR": f"{folder}/tmp",
+        "TMPDIR": f"{folder}/tmp",  # noqa: S108 - its own
         "APP_DIR": f"{folder}/app",
         "PORT": str(port),
         "NODE_OPTIONS": f"--import={folder}/etc/neon.mjs",
