@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -53,8 +54,10 @@ def built(cli: Cli) -> dict[str, Any]:
     return cli.json("build", IDEA)
 
 
-def runs_of(built: dict[str, Any], preview: str) -> Any:
-    return httpx.get(f"{preview}/api/runs", timeout=20).json()
+def save_a_run(preview: str, note: str) -> None:
+    run = {"id": str(uuid4()), "distanceKm": 5.2, "durationSeconds": 1620, "ranOn": "2026-11-20", "note": note}
+    saved = httpx.post(f"{preview}/api/runs", json=run, timeout=20)
+    assert saved.status_code == 201, saved.text
 
 
 def door(cli: Cli, slug: str) -> str:
@@ -78,9 +81,7 @@ def test_an_idea_becomes_a_running_app_with_a_live_backend(built: dict[str, Any]
 def test_a_run_saved_in_the_app_is_a_row_that_survives_everything(cli: Cli, built: dict[str, Any]) -> None:
     slug = built["slug"]
     preview = door(cli, slug)
-    run = {"distanceKm": 5.2, "durationSeconds": 1620, "note": "along the canal", "ranAt": "2026-11-20T07:00:00Z"}
-    saved = httpx.post(f"{preview}/api/runs", json=run, timeout=20)
-    assert saved.status_code in (200, 201), saved.text
+    save_a_run(preview, "along the canal")
 
     def rows() -> str:
         return cli("psql", slug, "-Atc", "select note from runs").strip()
@@ -120,7 +121,7 @@ def test_two_builds_at_once_have_each_their_own_everything(cli: Cli, built: dict
         assert len({end[field] for end in [*ends, built]}) == 3
     assert [end["outcome"] for end in ends] == ["done", "done"]
     for end in ends:
-        httpx.post(f"{door(cli, end['slug'])}/api/runs", json={"distanceKm": 1, "durationSeconds": 300}, timeout=20)
+        save_a_run(door(cli, end["slug"]), "short")
         assert cli("psql", end["slug"], "-Atc", "select count(*) from runs").strip() == "1"
         cli("destroy", end["slug"])
 
