@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 BRANCH = "main"
 LARGEST_BUNDLE = 100 * 2**20
 SECONDS = 60
-BUNDLE = "/tmp/mk0r-push.bundle"  # noqa: S108 - inside the session's own VM
-MESSAGE = "/tmp/mk0r-commit-message"  # noqa: S108 - inside the session's own VM
+BUNDLE = "mk0r-push.bundle"
+MESSAGE = "mk0r-commit-message"
 COMMIT = f"""
 set -e
-cd /app
+out=${{TMPDIR:-/tmp}}
 test -d .git || git init -q -b {BRANCH}
 git config core.hooksPath /dev/null
 git add -A
-git diff --cached --quiet || git -c user.name=mk0r -c user.email=app@mk0r.invalid commit -q -F {MESSAGE}
-git bundle create -q {BUNDLE} HEAD
+git diff --cached --quiet || git -c user.name=mk0r -c user.email=app@mk0r.invalid commit -q -F "$out/{MESSAGE}"
+git bundle create -q "$out/{BUNDLE}" HEAD
 git rev-parse HEAD
 """
 
@@ -77,7 +77,7 @@ class GitPush:
 
     async def _commit(self, sandbox_id: str, message: str) -> tuple[str, bytes]:
         """Commit inside the VM, where the files are; the message travels as a file, never as shell."""
-        await self._sandboxes.write(sandbox_id, {MESSAGE: message.strip() or "Save the work"})
+        await self._sandboxes.write(sandbox_id, {f"/tmp/{MESSAGE}": message.strip() or "Save the work"})
         result = await self._sandboxes.run(sandbox_id, f"bash -c {shlex.quote(COMMIT)}", seconds=SECONDS)
         if result.exit_code != 0:
             raise UserError(
@@ -85,7 +85,7 @@ class GitPush:
                 next_action="Run `git status` in /app with run_in_vm and mend what it says.",
                 code="commit_failed",
             )
-        bundle = await self._sandboxes.read(sandbox_id, BUNDLE)
+        bundle = await self._sandboxes.read(sandbox_id, f"/tmp/{BUNDLE}")
         if len(bundle) > LARGEST_BUNDLE:
             raise UserError(
                 "The repository is too large to push.",

@@ -175,8 +175,7 @@ class Provisioner:
                 "This session has no VM.", code="no_vm", next_action="Provision the vm, then resume.", retryable=True
             )
         await self._sandboxes.open(session.sandbox_id)
-        result = await self._sandboxes.run(session.sandbox_id, "test -s /app/.env && test -s /run/brd.conf", cwd="/")
-        if result.exit_code != 0:
+        if not await self._sandboxes.holds(session.sandbox_id, "/app/.env", "/run/brd.conf"):
             await self._furnish(session, Resources(reference=session.leg("vm").reference))
             await self._write_environment(slug)
         return session

@@ -26,8 +26,12 @@ if TYPE_CHECKING:
 APP = "/app"
 MOST_OUTPUT = 30_000  # characters of each stream
 MOST_FILE = 100_000  # characters
-SCREENSHOT = "/tmp/mk0r-preview.png"  # noqa: S108 - inside the session's own VM
-PREVIEW = "node /opt/mk0r/browser/preview.mjs --width 390 --height 844"
+SCREENSHOT = "mk0r-preview.png"
+# The defaults are the image's own places; a sandbox without a root of its own names others.
+PREVIEW = (
+    'node "${MK0R_OPT:-/opt/mk0r}/browser/preview.mjs" --width 390 --height 844 '
+    f'--out "${{TMPDIR:-/tmp}}/{SCREENSHOT}" --url "http://localhost:${{PORT:-5173}}"'
+)
 PREVIEW_SECONDS = 60
 
 
@@ -95,13 +99,10 @@ class Workbench:
         if not path.startswith("/"):
             raise UserError("The path must begin with /.", next_action="Pass a path such as /.", code="bad_path")
         sandbox_id = _vm(session)
-        url = shlex.quote(f"http://localhost:5173{path}")
-        seen = await self._sandboxes.run(
-            sandbox_id, f"{PREVIEW} --url {url} --out {SCREENSHOT}", seconds=PREVIEW_SECONDS
-        )
+        seen = await self._sandboxes.run(sandbox_id, PREVIEW + shlex.quote(path), seconds=PREVIEW_SECONDS)
         try:
             page = json.loads(seen.stdout.strip().splitlines()[-1])
-            picture = b64encode(await self._sandboxes.read(sandbox_id, SCREENSHOT)).decode()
+            picture = b64encode(await self._sandboxes.read(sandbox_id, f"/tmp/{SCREENSHOT}")).decode()
             status = int(page["status"])
         except (IndexError, KeyError, ValueError, TypeError, FileNotFoundError):
             raise UserError(

@@ -122,11 +122,19 @@ def _sandboxes(home: Home, environ: Mapping[str, str]) -> Check:
     from server.local import facts
     from server.twins.e2b import tier
 
+    if environ.get("MK0R_WEAK_SANDBOX") == "1":
+        return Check(
+            "sandboxes",
+            ok=True,
+            says="weaker isolation, because MK0R_WEAK_SANDBOX asks for it: a folder, limits and landlock; no wall "
+            "around the network or the process list",
+            next_action="Unset MK0R_WEAK_SANDBOX for sandboxes with their own processes and network.",
+        )
     found = tier.probe()
     if found.name == "namespaces":
         return Check("sandboxes", ok=True, says="user namespaces: each session has its own view, processes and network")
     remembered = facts.load(home.stack_file)
-    weak = environ.get("MK0R_WEAK_SANDBOX") == "1" or (remembered is not None and remembered.weak_sandbox)
+    weak = remembered is not None and remembered.weak_sandbox
     return Check(
         "sandboxes",
         ok=weak,

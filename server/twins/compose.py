@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,8 +73,20 @@ def _postgres(home: Home, facts: StackFacts) -> PostgresServer:
 def _e2b(site: Site, home: Home, facts: StackFacts) -> Starlette:
     from server.local.node import find_node
     from server.twins import e2b
+    from server.twins.e2b.tier import Tier
 
-    return e2b.build(site, home=home, node=find_node().root, services=services(facts), environment=environment(facts))
+    weak = {"MK0R_WEAK_SANDBOX": "1"}
+    asked_for = os.environ.get("MK0R_WEAK_SANDBOX") == "1"
+    return e2b.build(
+        site,
+        home=home,
+        node=find_node().root,
+        services=services(facts),
+        environment=environment(facts),
+        tier=Tier("weak", "MK0R_WEAK_SANDBOX asks for it") if asked_for else None,
+        # What the user agreed to once holds: it permits the weaker tier, and does not force it.
+        environ={**os.environ, **(weak if facts.weak_sandbox else {})},
+    )
 
 
 def services(facts: StackFacts) -> dict[str, int]:

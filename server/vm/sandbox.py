@@ -25,7 +25,7 @@ REQUEST_SECONDS = 30
 # Tells the app's first answer without a browser: asks until the page answers, for at most a minute.
 WAIT_FOR_APP = (
     "const end=Date.now()+60000;"
-    "for(;;){try{const r=await fetch('http://localhost:5173/');if(r.ok)break}catch{}"
+    "for(;;){try{const r=await fetch('http://localhost:'+(process.env.PORT||5173));if(r.ok)break}catch{}"
     "if(Date.now()>end)process.exit(1);await new Promise(r=>setTimeout(r,15))}"
 )
 
@@ -150,19 +150,26 @@ class Sandboxes:
 
     async def replace_private(self, sandbox_id: str, path: str, text: str) -> None:
         """Put `text` at `path`, mode 0600, whole or not at all."""
-        beside, there = shlex.quote(path + ".next"), shlex.quote(path)
-        folder = shlex.quote(posixpath.dirname(path))
-        await self._must(sandbox_id, f"umask 077 && mkdir -p {folder} && : > {beside} && chmod 600 {beside}")
+        folder, name = posixpath.split(path)
+        beside, there = shlex.quote(name + ".next"), shlex.quote(name)
+        await self._must(sandbox_id, folder, f"umask 077 && : > {beside} && chmod 600 {beside}")
         await self.write(sandbox_id, {path + ".next": text})
-        await self._must(sandbox_id, f"sync {beside} && mv {beside} {there}")
+        await self._must(sandbox_id, folder, f"sync {beside} && mv {beside} {there}")
+
+    async def holds(self, sandbox_id: str, *paths: str) -> bool:
+        """Whether every one of these files is there."""
+        for path in paths:
+            if not await self._with(sandbox_id, lambda sandbox, path=path: sandbox.files.exists(path, user="root")):
+                return False
+        return True
 
     async def answers(self, sandbox_id: str) -> bool:
         """Wait until the app's page answers; False when it does not within a minute."""
         script = f"node --input-type=module -e {shlex.quote(WAIT_FOR_APP)}"
         return (await self.run(sandbox_id, script, seconds=70)).exit_code == 0
 
-    async def _must(self, sandbox_id: str, command: str) -> None:
-        result = await self.run(sandbox_id, command, cwd="/")
+    async def _must(self, sandbox_id: str, folder: str, command: str) -> None:
+        result = await self.run(sandbox_id, command, cwd=folder)
         if result.exit_code != 0:
             raise LegError(
                 "The VM could not write a file.",

@@ -78,6 +78,11 @@ def test_an_idea_becomes_a_running_app_with_a_live_backend(built: dict[str, Any]
     assert built["outcome"] == "done", built
 
 
+def test_the_doctor_says_which_tier_this_is(cli: Cli) -> None:
+    says = next(check["says"] for check in cli.json("doctor")["checks"] if check["name"] == "sandboxes")
+    assert ("weaker isolation" in says) == ("MK0R_WEAK_SANDBOX" in cli.environ)
+
+
 def test_a_run_saved_in_the_app_is_a_row_that_survives_everything(cli: Cli, built: dict[str, Any]) -> None:
     slug = built["slug"]
     preview = door(cli, slug)

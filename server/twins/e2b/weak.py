@@ -87,6 +87,7 @@ def environment(
         "TERM": "xterm-256color",
         "TMPDIR": f"{folder}/tmp",  # noqa: S108 - its own
         "APP_DIR": f"{folder}/app",
+        "MK0R_OPT": str(parts.opt),
         "PORT": str(port),
         "NODE_OPTIONS": f"--import={folder}/etc/neon.mjs",
         "npm_config_registry": registry,
