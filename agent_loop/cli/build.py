@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from agent_loop.cli.context import Context
 
 INTERRUPTED = 130
-RECONNECT_SECONDS = 60.0
 
 
 def build(asked: Namespace, context: Context) -> int:
@@ -96,8 +95,8 @@ def follow(
                 _show(event, story, as_json=as_json)
                 yield
         except Unreachable:
-            context.errors.line("The server went away; the build goes on when it is back.")
-            client = context.server()
+            context.errors.line("The server went away; looking for it.")
+            client = context.server_again()
         else:
             return
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from agent_loop.cli.client import Client
     from server.local.home import Home
+
+RESTART_SECONDS = 5.0
 
 
 @dataclass
@@ -38,6 +41,20 @@ class Context:
             if error.code != "no_namespaces" or not self._agrees(error):
                 raise
         return self._ensured({**self.environ, "MK0R_WEAK_SANDBOX": "1"})
+
+    def server_again(self) -> Client:
+        """The server after a stream broke: started anew if it died, waited for if another command restarts it.
+
+        A server that was stopped on purpose stays stopped: raises `StackError`.
+        """
+        end = time.monotonic() + RESTART_SECONDS
+        while "pid" not in server_process.remembered(self.home) and server_process.find(self.home) is None:
+            if time.monotonic() > end:
+                raise StackError(
+                    "The server was stopped.", next_action="The next command starts it, and what it was doing goes on."
+                )
+            time.sleep(0.05)
+        return self.server()
 
     def running(self) -> Client | None:
         """The server if it is running; never starts one."""

@@ -25,6 +25,7 @@ START_SECONDS = 900.0  # the first start installs the template; on a slow line t
 ANSWER_SECONDS = 60.0
 POLL_SECONDS = 0.03
 USUAL_PORT = 3000
+ATTEMPTS = 3  # a server may be killed, or ended by another command, just as it is found
 
 
 def find(home: Home) -> dict[str, Any] | None:
@@ -56,25 +57,39 @@ def ensure(
 ) -> Client:
     """A ready server. `tell` is given each step of its start-up as it changes. Raises `StackError`."""
     home.make()
-    with _starting(home, say):
-        server = _found(home)
-        if server is not None and (names := changed(environ, server.get("environment", {}))):
-            say(f"{', '.join(names)}: set here and new to the server, which starts again with it.")
-            stop(home, server)
-            server = None
-        if server is not None and port is not None and server["port"] != port:
-            raise StackError(
-                f"The server is running at port {server['port']}, not {port}.",
-                next_action="Stop it with `mk0r down` first, or leave the port out.",
-                code="port_taken",
-            )
-        if server is None:
-            server = _spawn(home, environ, port)
-            if port is None and server["port"] != USUAL_PORT:
-                say(f"Port {USUAL_PORT} is taken; the server listens at http://127.0.0.1:{server['port']}.")
-        server = _found(home) or server
-    _await_ready(home, client_of(server), tell)
-    return client_of(server)
+    for _ in range(ATTEMPTS):
+        with _starting(home, say):
+            server = _usable(home, environ, say, port) or _started(home, environ, say, port)
+        if _await_ready(home, server, tell):
+            return client_of(server)
+    raise StackError("The server ends as soon as it starts.", next_action=f"See {home.logs / 'server.log'}.")
+
+
+def _usable(
+    home: Home, environ: Mapping[str, str], say: Callable[[str], None], port: int | None
+) -> dict[str, Any] | None:
+    """The running server, unless it lacks a setting that is made here: then it is ended."""
+    server = _found(home)
+    if server is None:
+        return None
+    if names := changed(environ, server.get("environment", {})):
+        say(f"{', '.join(names)}: set here and new to the server, which starts again with it.")
+        stop(home, server)
+        return None
+    if port is not None and server["port"] != port:
+        raise StackError(
+            f"The server is running at port {server['port']}, not {port}.",
+            next_action="Stop it with `mk0r down` first, or leave the port out.",
+            code="port_taken",
+        )
+    return server
+
+
+def _started(home: Home, environ: Mapping[str, str], say: Callable[[str], None], port: int | None) -> dict[str, Any]:
+    told = _spawn(home, environ, port)
+    if port is None and told["port"] != USUAL_PORT:
+        say(f"The server listens at http://127.0.0.1:{told['port']}.")
+    return _found(home) or told
 
 
 def stop(home: Home, server: dict[str, Any], *, seconds: float = 30.0) -> None:
@@ -137,27 +152,29 @@ def _spawn(home: Home, environ: Mapping[str, str], port: int | None) -> dict[str
     return told
 
 
-def _await_ready(home: Home, client: Client, tell: Callable[[dict[str, Any]], None]) -> None:
+def _await_ready(home: Home, server: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> bool:
+    """Wait for this very server; False when it was gone before it was ready and left no word why."""
+    client = client_of(server)
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
         try:
             stack = client.get("/api/stack", seconds=ANSWER_SECONDS)
         except Unreachable:
-            if _held(home):
-                time.sleep(POLL_SECONDS)
-                continue
-            raise _stack_error(remembered(home).get("error") or _VANISHED) from None
+            left = remembered(home)
+            if error := left.get("error"):
+                raise _stack_error(error) from None
+            if left.get("pid") != server["pid"] or not _held(home):
+                return False
+            time.sleep(POLL_SECONDS)
+            continue
         for step in stack["steps"]:
             tell(step)
         if stack["error"]:
             raise _stack_error(stack["error"])
         if stack["ready"]:
-            return
+            return True
         time.sleep(POLL_SECONDS)
     raise StackError("The local stack took too long to start.", next_action="See `mk0r doctor`.")
-
-
-_VANISHED = {"code": "stack", "message": "The server ended while starting.", "next_action": "Run the command again."}
 
 
 def _stack_error(error: dict[str, Any]) -> StackError:
