@@ -26,7 +26,20 @@ Path = Annotated[
 ]
 
 
-class SessionView(BaseModel):
+def _without_titles(schema: dict[str, Any]) -> None:
+    """A title that repeats the name in capitals tells a model nothing and costs it tokens."""
+    schema.pop("title", None)
+    for field in schema.get("properties", {}).values():
+        field.pop("title", None)
+
+
+class View(BaseModel):
+    """What a tool answers, or takes."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_without_titles)
+
+
+class SessionView(View):
     """A session as a caller sees it."""
 
     session_key: str | None = Field(default=None, description="Keep this: it opens the session. Only given when new.")
@@ -40,7 +53,7 @@ class SessionView(BaseModel):
     next_step: str
 
 
-class EnvName(BaseModel):
+class EnvName(View):
     """A name in `/app/.env`. The value stays in the VM."""
 
     name: str
@@ -48,12 +61,12 @@ class EnvName(BaseModel):
     fingerprint: str = Field(description="Tells two values apart and gives neither away")
 
 
-class EnvView(BaseModel):
+class EnvView(View):
     names: list[EnvName]
     missing: list[dict[str, Any]] = Field(description="Services without names here, and why")
 
 
-class CommandView(BaseModel):
+class CommandView(View):
     exit_code: int = Field(description="124 means it ran out of time")
     stdout: str
     stderr: str
@@ -61,23 +74,22 @@ class CommandView(BaseModel):
     ms: int
 
 
-class FileToWrite(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class FileToWrite(View):
     path: Path
     content: str = Field(description="The whole file", max_length=1_000_000)
 
 
-class WrittenView(BaseModel):
+class WrittenView(View):
     written: list[str]
 
 
-class FileView(BaseModel):
+class FileView(View):
     path: str
     content: str
     truncated: bool
 
 
-class PreviewView(BaseModel):
+class PreviewView(View):
     url: str = Field(description="Where a person can open the app")
     status: int
     title: str
@@ -86,7 +98,7 @@ class PreviewView(BaseModel):
     ms: int
 
 
-class PushView(BaseModel):
+class PushView(View):
     commit: str
     branch: str
     pushed: bool = Field(description="False when the repository already had this commit")

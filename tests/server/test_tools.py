@@ -1,0 +1,67 @@
+"""The MCP surface: few tools, each worth its tokens, the same in both eras of the protocol."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from mcp import Client
+
+from server.app import build_mcp
+
+if TYPE_CHECKING:
+    from server.app import Core
+
+MOST_TOOLS = 12
+MOST_CHARACTERS = 12_000
+
+
+@pytest.fixture(params=["auto", "legacy"])
+def mode(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+async def listed(mode: Any) -> list[dict[str, Any]]:
+    async with Client(build_mcp(None), mode=mode) as client:  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - listing calls nothing
+        tools = (await client.list_tools()).tools
+    return [tool.model_dump(by_alias=True, exclude_none=True) for tool in tools]
+
+
+async def test_the_list_fits_its_budget(mode: Any) -> None:
+    tools = await listed(mode)
+    assert len(tools) <= MOST_TOOLS
+    assert len(json.dumps(tools)) <= MOST_CHARACTERS
+
+
+async def test_every_tool_says_what_it_is_what_it_takes_and_what_it_answers(mode: Any) -> None:
+    for tool in await listed(mode):
+        assert tool["title"]
+        assert len(tool["description"]) > 20
+        assert len(tool["annotations"]) == 4
+        assert tool["outputSchema"]["properties"]
+        for argument, schema in tool["inputSchema"]["properties"].items():
+            assert schema.get("description"), (tool["name"], argument)
+
+
+async def test_the_skill_is_a_resource(mode: Any) -> None:
+    async with Client(build_mcp(None), mode=mode) as client:  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - reading calls nothing
+        text = (await client.read_resource("skill://backend-services/SKILL.md")).contents[0]
+    assert "process.env" in text.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    "tool", ["get_session", "get_env", "run_in_vm", "write_files", "read_file", "preview_app", "git_push"]
+)
+async def test_a_strangers_key_opens_nothing(core: Core, mode: Any, tool: str) -> None:
+    extra: dict[str, Any] = {
+        "run_in_vm": {"command": "id"},
+        "write_files": {"files": [{"path": "x", "content": "x"}]},
+        "read_file": {"path": "x"},
+        "git_push": {"message": "x"},
+    }
+    arguments = {"session_key": core.sessions.mint().reveal(), **extra.get(tool, {})}
+    async with Client(core.mcp, mode=mode) as client:
+        answer = await client.call_tool(tool, arguments)
+    assert answer.is_error
+    assert "No session has this key" in answer.model_dump_json()
