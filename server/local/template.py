@@ -200,7 +200,7 @@ def _as_app(bwrap: Path, build: Path) -> list[str]:
     system = [word for path in ("/lib", "/lib64", "/etc/ld.so.cache") for word in ("--ro-bind-try", path, path)]
     return [
         *(str(bwrap), "--unshare-all", "--die-with-parent", "--ro-bind", "/usr", "/usr", *system),
-        *("--symlink", "usr/bin", "/bin", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"),  # noqa: S108 - inside
+        *("--symlink", "usr/bin", "/bin", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"),
         *("--ro-bind", str(build / "node"), "/opt/node", "--bind", str(build / "template" / "app"), "/app"),
         *("--chdir", "/app"),
     ]

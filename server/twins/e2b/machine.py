@@ -215,7 +215,7 @@ class Machines:
             "PATH": image.PATH,
             "LANG": "C.UTF-8",
             "TERM": "xterm-256color",
-            "TMPDIR": "/tmp",  # noqa: S108 - the sandbox's own
+            "TMPDIR": "/tmp",
             "NODE_EXTRA_CA_CERTS": namespaces.CERTIFICATES,
             "NODE_USE_ENV_PROXY": "1",
             **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), proxy),

@@ -66,8 +66,8 @@ def arguments(parts: Parts, folder: Path, hostname: str) -> list[str]:
         *_etc(folder, parts.certificates),
         *("--ro-bind", str(parts.node), "/opt/node", "--ro-bind-try", str(parts.opt), "/opt/mk0r"),
         *_npm(),
-        *("--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--size", str(TMP_LIMIT), "--tmpfs", "/tmp"),  # noqa: S108 - inside
-        *("--dir", "/var/tmp", "--bind", f"{folder}/run", "/run", "--bind", f"{folder}/root", "/root"),  # noqa: S108 - inside
+        *("--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--size", str(TMP_LIMIT), "--tmpfs", "/tmp"),
+        *("--dir", "/var/tmp", "--bind", f"{folder}/run", "/run", "--bind", f"{folder}/root", "/root"),
         *("--bind", f"{folder}/app", "/app"),
         *_modules(parts, folder),
         *("--chdir", "/", "--"),

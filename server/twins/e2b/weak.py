@@ -85,7 +85,7 @@ def environment(
         "MK0R_PATH": path,
         "LANG": "C.UTF-8",
         "TERM": "xterm-256color",
-        "TMPDIR": f"{folder}/tmp",  # noqa: S108 - its own
+        "TMPDIR": f"{folder}/tmp",
         "APP_DIR": f"{folder}/app",
         "MK0R_OPT": str(parts.opt),
         "PORT": str(port),
