@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from agent_loop.cli.context import Context, port_of
 from agent_loop.cli.screen import streams
+from server import __version__
 from server.errors import BadInput, Mk0rError
 from server.local.home import Home
 
@@ -31,6 +32,7 @@ COMMANDS = {
     "destroy": ("commands", "destroy", "remove a session and everything it made"),
     "doctor": ("commands", "doctor", "what is configured, what is missing and how to get it"),
     "twins": ("commands", "twins", "the local vendors, and how to point an SDK at them"),
+    "bench": ("bench", "bench", "how long a person waits here, measured in a home of its own"),
     "down": ("commands", "down", "stop the server and the local stack"),
 }
 OF_ONE_SESSION = ("show", "env", "logs", "open", "psql", "resume", "destroy")
@@ -63,6 +65,7 @@ def run(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | Non
 
 def parser() -> ArgumentParser:
     top = ArgumentParser(prog="mk0r", description="An app maker whose backend exists before the agent writes a line.")
+    top.add_argument("--version", action="version", version=f"mk0r {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (_, _, says) in COMMANDS.items():
         command = commands.add_parser(name, help=says, description=says)
@@ -70,7 +73,7 @@ def parser() -> ArgumentParser:
             command.add_argument("--json", action="store_true", help="print JSON")
         if name in OF_ONE_SESSION:
             command.add_argument("slug", metavar="SLUG", type=_slug)
-        if name not in ("mcp", "down", "doctor", "psql"):
+        if name not in ("mcp", "bench", "down", "doctor", "psql"):
             command.add_argument("--port", help="the server's port (default 3000; MK0R_PORT)")
         _ADD.get(name, _nothing)(command)
     return top
@@ -92,6 +95,11 @@ def _logs(command: ArgumentParser) -> None:
     command.add_argument("--follow", action="store_true", help="stay for the session's next runs")
 
 
+def _bench(command: ArgumentParser) -> None:
+    command.add_argument("--rounds", type=int, default=5, metavar="N", help="how often each is measured (default 5)")
+    command.add_argument("--out", metavar="FILE", help="write every sample to this file as JSON")
+
+
 def _psql(command: ArgumentParser) -> None:
     command.add_argument("arguments", nargs=REMAINDER, metavar="ARGUMENT", help="handed to psql")
 
@@ -100,7 +108,7 @@ def _nothing(command: Namespace | ArgumentParser) -> None:
     """This command has no arguments of its own."""
 
 
-_ADD = {"build": _build, "serve": _serve, "logs": _logs, "psql": _psql}
+_ADD = {"bench": _bench, "build": _build, "serve": _serve, "logs": _logs, "psql": _psql}
 
 
 def _slug(text: str) -> str:
