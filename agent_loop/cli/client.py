@@ -59,7 +59,7 @@ class Client:
         return self._ask("DELETE", path, None, ANSWER_SECONDS)
 
     def events(self, slug: str, after: int = 0, *, follow: bool = False) -> Iterator[Event]:
-        """The session's events after `after`, as they happen. Raises `Unreachable` when the stream breaks."""
+        """The session's events after `after`, as they happen, to their end. Raises `Unreachable` on a broken stream."""
         connection = http.client.HTTPConnection(self.host, self.port, timeout=SILENCE_SECONDS)
         try:
             headers = {**self._headers(), "Last-Event-ID": str(after), "Accept": "text/event-stream"}
@@ -68,11 +68,15 @@ class Client:
             answer = connection.getresponse()
             if answer.status != http.HTTPStatus.OK:
                 raise _error(answer.status, answer.read())
-            yield from parsed(iter(answer.readline, b""))
+            for event in parsed(iter(answer.readline, b"")):
+                if event.type == "stream.end":
+                    return
+                yield event
         except (OSError, http.client.HTTPException) as error:
             raise Unreachable("The server stopped talking.", next_action="It may be restarting.") from error
         finally:
             connection.close()
+        raise Unreachable("The server stopped talking.", next_action="It may be restarting.")
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None, seconds: float) -> dict[str, Any]:
         connection = http.client.HTTPConnection(self.host, self.port, timeout=seconds)

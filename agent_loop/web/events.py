@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PING_SECONDS = 15.0  # proxies close a silent stream; this is well inside the usual limits
 
+THE_END = "event: stream.end\ndata: {}\n\n"  # tells a story that is over from a connection that broke
+
 
 def stream(request: Request, events: Events, slug: str) -> StreamingResponse:
     """Server-sent events after `Last-Event-ID`. Ends when nothing more is under way, unless `?follow=1`."""
@@ -43,6 +45,7 @@ async def _lines(events: Events, slug: str, after: int, *, follow: bool) -> Asyn
             after = event.seq
         under_way.see(batch)
         if not follow and not under_way:
+            yield THE_END
             return
         batch = await events.wait(slug, after, PING_SECONDS)
         if not batch:
