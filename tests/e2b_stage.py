@@ -89,6 +89,7 @@ class Stage:
     home: Home
     port: int
     admin: str
+    key: str = KEY
 
     @property
     def base(self) -> str:
@@ -98,7 +99,7 @@ class Stage:
     def api(self) -> dict[str, Any]:
         if LIVE:
             return {"api_key": LIVE_KEY}
-        return {"api_key": KEY, "api_url": self.base, "sandbox_url": self.base}
+        return {"api_key": self.key, "api_url": self.base, "sandbox_url": self.base}
 
     async def create(self, **arguments: Any) -> AsyncSandbox:
         from e2b import AsyncSandbox

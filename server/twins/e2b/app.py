@@ -70,6 +70,7 @@ def assemble(
 
     routes = [
         *control.routes(site, sandboxes),
+        Route("/health", front.health, methods=["GET"]),
         *files.routes(front.for_files),
         Route("/_twin/sandboxes", admin_only(site, list_sandboxes), methods=["GET"]),
     ]
@@ -134,9 +135,11 @@ class _Front:
     def __init__(self, sandboxes: Sandboxes) -> None:
         self._sandboxes = sandboxes
 
-    async def _machine(self, sandbox_id: str, token: str | None) -> Machine | None:
-        machine = await self._sandboxes.machine(sandbox_id)
-        return machine if token is None or token == machine.record.token else None
+    async def _machine(self, sandbox_id: str, token: str) -> Machine | None:
+        """A running sandbox, or `None` for a wrong token, which brings nothing up."""
+        if not self._sandboxes.opens(sandbox_id, token):
+            return None
+        return await self._sandboxes.machine(sandbox_id)
 
     async def for_rpc(self, ctx: Any) -> Machine:
         headers = ctx.request_headers
@@ -151,12 +154,17 @@ class _Front:
             raise ConnectError(Code.UNAUTHENTICATED, "unauthorized access, please provide a valid access token")
         return machine
 
+    async def health(self, request: Request) -> Response:
+        """Whether a sandbox is running. Asking does not bring one up: the SDK asks after one that has just died."""
+        name = _named(request)
+        if not self._sandboxes.is_running(name):
+            raise proxy_error(name, NOT_FOUND)
+        return Response(status_code=204)
+
     async def for_files(self, request: Request) -> Guest:
-        place = addressed(request.scope)
-        name = request.headers.get("e2b-sandbox-id") or (place[1] if place else "")
-        token = None if request.url.path == "/health" else request.headers.get("x-access-token", "")
+        name = _named(request)
         try:
-            machine = await self._machine(name, token)
+            machine = await self._machine(name, request.headers.get("x-access-token", ""))
         except NoSandbox:
             raise proxy_error(name, NOT_FOUND) from None
         except StackError as error:
@@ -170,6 +178,12 @@ class _Front:
 
     async def guest(self, ctx: Any) -> Guest:
         return (await self.for_rpc(ctx)).guest
+
+
+def _named(request: Request) -> str:
+    """The sandbox a request is for: the SDK's header says, or the host name."""
+    place = addressed(request.scope)
+    return request.headers.get("e2b-sandbox-id") or (place[1] if place else "")
 
 
 class _Envd:

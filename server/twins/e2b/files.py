@@ -1,4 +1,4 @@
-"""envd's `/files` and `/health`: whole files in and out of a sandbox."""
+"""envd's `/files`: whole files in and out of a sandbox."""
 
 from __future__ import annotations
 
@@ -32,10 +32,6 @@ UPLOAD_LIMIT = 2 << 30
 def routes(find: Callable[[Request], Awaitable[Guest]]) -> list[Route]:
     """`find` gives a request's sandbox, or raises what envd or the proxy before it would answer."""
 
-    async def health(request: Request) -> Response:
-        await find(request)
-        return Response(status_code=204)
-
     async def download(request: Request) -> Response:
         guest = await find(request)
         path = request.query_params.get("path", "")
@@ -67,7 +63,6 @@ def routes(find: Callable[[Request], Awaitable[Guest]]) -> list[Route]:
         return JSONResponse(written)
 
     return [
-        Route("/health", health, methods=["GET"]),
         Route("/files", download, methods=["GET"]),
         Route("/files", upload, methods=["POST"]),
     ]

@@ -9,6 +9,7 @@ import logging
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
+from hmac import compare_digest
 from typing import TYPE_CHECKING, Any
 
 from server.errors import StackError
@@ -77,6 +78,13 @@ class Sandboxes:
 
     def all(self) -> list[Record]:
         return [Record(**doc) for doc in self._records.all("sandbox")]
+
+    def opens(self, sandbox_id: str, token: str) -> bool:
+        """Whether the token is this sandbox's own. Raises `NoSandbox`."""
+        doc = self._records.get("sandbox", sandbox_id)
+        if doc is None:
+            raise NoSandbox(sandbox_id)
+        return compare_digest(doc["token"].encode(), token.encode())
 
     def is_running(self, sandbox_id: str) -> bool:
         doc = self._records.get("sandbox", sandbox_id)
