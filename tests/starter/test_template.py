@@ -32,6 +32,14 @@ async def test_a_prepared_template_is_ready_at_once_the_next_time(prepared: Home
     assert (prepared.template / template.STAMP).stat().st_ino == before.st_ino
 
 
+def test_the_starter_holds_no_folder_that_a_clone_would_not_have() -> None:
+    empty = [
+        folder for folder in (template.SOURCES / "starter").rglob("*") if folder.is_dir() and not any(folder.iterdir())
+    ]
+
+    assert empty == []
+
+
 async def test_preparing_leaves_nothing_half_made_behind(prepared: Home) -> None:
     assert sorted(path.name for path in prepared.stack.iterdir()) == ["node", "template", "template.lock"]
 
