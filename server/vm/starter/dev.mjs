@@ -1,6 +1,6 @@
 // Runs the dev server with what .env says, and again whenever .env says something else.
 import { spawn } from 'node:child_process'
-import { createWriteStream, mkdirSync, readFileSync, watchFile } from 'node:fs'
+import { createWriteStream, mkdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseEnv } from 'node:util'
@@ -9,7 +9,7 @@ const root = dirname(fileURLToPath(import.meta.url))
 const envFile = join(root, '.env')
 const vite = join(root, 'node_modules/vite/bin/vite.js')
 const port = process.env.PORT || '5173'
-const POLL_MS = 100 // one stat a tick: works on every file system, sees a rename, costs nothing
+const POLL_MS = 100 // one small file read a tick: works on every file system, sees a rename, costs nothing
 const KILL_AFTER_MS = 1500
 const CRASH_PAUSE_MS = 1000
 // The channel to this process closes however it ends, even by SIGKILL.
@@ -19,23 +19,30 @@ const log = openLog()
 let child
 let restarting = false
 let stopping = false
+let unreadable = '' // why, so that it is said once
 let env = readEnv()
 
 start('started')
-watchFile(envFile, { interval: POLL_MS }, () => {
+// Compares what the file says with what the child was given. A watcher compares with its own first look at
+// the file, and misses what was written between our reading and that.
+setInterval(() => {
   const next = readEnv()
   const names = changed(env, next)
   if (names.length === 0) return
   env = next
   restart(`.env changed (${names.join(', ')})`)
-})
+}, POLL_MS)
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => stop())
 
 function readEnv() {
   try {
-    return parseEnv(readFileSync(envFile, 'utf8'))
+    const read = parseEnv(readFileSync(envFile, 'utf8'))
+    unreadable = ''
+    return read
   } catch (error) {
-    if (error.code !== 'ENOENT') say(`.env cannot be read: ${error.code ?? error.name}`)
+    const why = error.code ?? error.name
+    if (why !== 'ENOENT' && why !== unreadable) say(`.env cannot be read: ${why}`)
+    unreadable = why
     return {}
   }
 }
