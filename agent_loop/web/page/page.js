@@ -108,6 +108,8 @@ function tell({ type, data }, session) {
       break;
     case "run.finished":
       working(false);
+      // What the app asked for before its tables were there failed; show it as it is now.
+      if (data.outcome === "done") again();
       say(data.outcome === "done" ? "Done" : `${data.outcome === "stopped" ? "Stopped" : "Failed"}. ${data.reason ?? ""}`, data.outcome === "done" ? "on" : "failed", data.ms);
       break;
     case "session.destroyed":
@@ -181,6 +183,11 @@ function time(item, ms) {
 }
 
 // The app
+function again() {
+  const frame = at("preview");
+  if (!frame.hidden) frame.src = frame.src;
+}
+
 function preview(url) {
   const frame = at("preview");
   at("nothing").hidden = Boolean(url);
