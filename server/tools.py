@@ -4,6 +4,7 @@ Annotations are real objects here, not strings: the MCP server makes each tool's
 """
 
 import asyncio
+import inspect
 import json
 from functools import wraps
 from typing import Annotated, Any
@@ -238,6 +239,7 @@ def _in_our_words(tool: Any) -> Any:
         except Mk0rError as error:
             raise ToolError(str(error)) from None
 
+    told.__doc__ = inspect.cleandoc(tool.__doc__)
     return told
 
 

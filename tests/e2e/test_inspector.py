@@ -59,4 +59,5 @@ def test_the_inspector_lists_the_tools(line: str, environ: dict[str, str]) -> No
         [*command.split(), "--format", "json"], cwd=ROOT, env=environ, capture_output=True, text=True, check=False
     )
     assert ran.returncode == 0, ran
-    assert {tool["name"] for tool in json.loads(ran.stdout)["tools"]} == TOOLS
+    answer = json.loads(ran.stdout)
+    assert {tool["name"] for tool in answer.get("result", answer)["tools"]} == TOOLS
