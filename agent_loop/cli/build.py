@@ -14,7 +14,6 @@ from agent_loop.cli.story import Story
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterator
 
     from agent_loop.cli.context import Context
 
@@ -34,12 +33,11 @@ def build(asked: Namespace, context: Context) -> int:
     except KeyboardInterrupt:
         context.errors.line("\nInterrupted while asking. `mk0r sessions` shows whether the build has begun.")
         return INTERRUPTED
-    if not asked.json:
-        context.screen.line(f"{context.screen.paint('mk0r', BOLD)}  {clean(idea)[:100]}\n")
-    story = Story(context.screen)
-    if interrupted(follow(context, client, slug, after, story, as_json=asked.json), slug, context):
-        return INTERRUPTED
-    session = context.server().get(f"/api/sessions/{slug}")
+    try:
+        story = _watch(asked, context, client, slug, after)
+        session = context.server().get(f"/api/sessions/{slug}")
+    except KeyboardInterrupt:
+        return left(slug, context)
     wall_ms = round((time.monotonic() - began) * 1000)
     if asked.json:
         print(json.dumps(result(session, key, story.model, wall_ms) | {"outcome": story.outcome}))
@@ -48,13 +46,23 @@ def build(asked: Namespace, context: Context) -> int:
     return 0 if story.outcome == "done" else 1
 
 
+def _watch(asked: Namespace, context: Context, client: Client, slug: str, after: int) -> Story:
+    """Show the build until its run ends."""
+    if not asked.json:
+        context.screen.line(f"{context.screen.paint('mk0r', BOLD)}  {clean(asked.idea.strip())[:100]}\n")
+    story = Story(context.screen)
+    follow(context, client, slug, after, story, as_json=asked.json)
+    return story
+
+
 def logs(asked: Namespace, context: Context) -> int:
     client = context.server()
     client.get(f"/api/sessions/{asked.slug}")
     story = Story(context.screen)
-    events = follow(context, client, asked.slug, 0, story, as_json=asked.json, stay=asked.follow)
-    if interrupted(events, asked.slug, context):
-        return INTERRUPTED
+    try:
+        follow(context, client, asked.slug, 0, story, as_json=asked.json, stay=asked.follow)
+    except KeyboardInterrupt:
+        return left(asked.slug, context)
     if story.reason and not asked.json:
         context.screen.line(f"  {clean(story.reason)}")
     return 0
@@ -65,10 +73,11 @@ def resume(asked: Namespace, context: Context) -> int:
     known = _last_seq(client, asked.slug)
     session = client.post(f"/api/sessions/{asked.slug}/resume")
     story = Story(context.screen)
-    if session["run"] and interrupted(
-        follow(context, client, asked.slug, known, story, as_json=asked.json), asked.slug, context
-    ):
-        return INTERRUPTED
+    try:
+        if session["run"]:
+            follow(context, client, asked.slug, known, story, as_json=asked.json)
+    except KeyboardInterrupt:
+        return left(asked.slug, context)
     session = context.server().get(f"/api/sessions/{asked.slug}")
     if asked.json:
         print(json.dumps(session))
@@ -86,14 +95,13 @@ def follow(
     *,
     as_json: bool,
     stay: bool = False,
-) -> Iterator[None]:
+) -> None:
     """Show the session's events as they come; a server that restarts is found again and asked for the rest."""
     while True:
         try:
             for event in client.events(slug, after, follow=stay):
                 after = event.seq
                 _show(event, story, as_json=as_json)
-                yield
         except Unreachable:
             context.errors.line("The server went away; looking for it.")
             client = context.server_again()
@@ -101,21 +109,16 @@ def follow(
             return
 
 
-def interrupted(events: Iterator[None], slug: str, context: Context) -> bool:
-    """Run through the events; True when the user left. Leaving stops nothing."""
-    try:
-        for _ in events:
-            pass
-    except KeyboardInterrupt:
-        context.screen.settle()
-        context.errors.line(
-            f"\nThe build goes on without this window.\n"
-            f"  mk0r logs {slug}                     follow it again\n"
-            f'  mk0r build --session {slug} "..."    ask for more when it has finished\n'
-            f"  mk0r destroy {slug}                  end it and remove everything it made"
-        )
-        return True
-    return False
+def left(slug: str, context: Context) -> int:
+    """The user went; nothing stops. Say how to come back."""
+    context.screen.settle()
+    context.errors.line(
+        f"\nThe build goes on without this window.\n"
+        f"  mk0r logs {slug}                     follow it again\n"
+        f'  mk0r build --session {slug} "..."    ask for more when it has finished\n'
+        f"  mk0r destroy {slug}                  end it and remove everything it made"
+    )
+    return INTERRUPTED
 
 
 def result(session: dict[str, Any], key: str | None, model: str | None, wall_ms: int) -> dict[str, Any]:

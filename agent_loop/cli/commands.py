@@ -134,9 +134,13 @@ def down(asked: Namespace, context: Context) -> int:
     if server:
         try:
             server_process.client_of(server).post("/api/down")
-        except (ApiError, Unreachable):
+        except Unreachable:
             context.errors.line("The server does not answer; ending it.")
-        server_process.stop(context.home, server)
+            server_process.stop(context.home, server)
+        except ApiError:
+            pass  # it is ending already, and has no token any more
+        if not server_process.gone(context.home):
+            server_process.stop(context.home, server)
     import asyncio
 
     from server.local import stack

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from agent_loop.cli.client import Client
     from server.local.home import Home
 
-RESTART_SECONDS = 5.0
+RESTART_SECONDS = 3.0
 
 
 @dataclass
@@ -47,9 +47,13 @@ class Context:
 
         A server that was stopped on purpose stays stopped: raises `StackError`.
         """
-        end = time.monotonic() + RESTART_SECONDS
-        while "pid" not in server_process.remembered(self.home) and server_process.find(self.home) is None:
-            if time.monotonic() > end:
+        released: float | None = None
+        while "pid" not in server_process.remembered(self.home):
+            if server_process.find(self.home) is not None:
+                released = None  # it is still putting things away
+            elif released is None:
+                released = time.monotonic()
+            elif time.monotonic() > released + RESTART_SECONDS:
                 raise StackError(
                     "The server was stopped.", next_action="The next command starts it, and what it was doing goes on."
                 )

@@ -72,27 +72,22 @@ class Screen:
 
 @dataclass
 class StackProgress:
-    """The stack's start, told step by step. A start that takes no time says nothing."""
+    """The stack's start, told step by step. What had ended before we looked is no news."""
 
     screen: Screen
-    began: float = field(default_factory=time.monotonic)
     _told: dict[str, str] = field(default_factory=dict[str, str])
     _first: dict[str, float] = field(default_factory=dict[str, float])
 
     def __call__(self, step: dict[str, Any]) -> None:
         name, state, detail = step["name"], step["state"], clean(step["detail"])
-        began = self._first.setdefault(name, time.monotonic())
         if state == "running":
-            waited = time.monotonic() - began
+            waited = time.monotonic() - self._first.setdefault(name, time.monotonic())
             self.screen.moving(f"  {name}{f': {detail}' if detail else ''}  {waited:.1f} s")
             if not self.screen.terminal and waited > PATIENCE_SECONDS and self._told.get(name) != detail:
                 self._told[name] = detail
                 self.screen.line(f"  {name}: {detail or 'starting'} ...")
-        elif self._told.get(name) != state:
-            self._told[name] = state
-            quick = state == "done" and time.monotonic() - self.began < PATIENCE_SECONDS
-            if not quick:
-                self.screen.line(f"  {self.screen.mark(state == 'done')} {name}  {spent(step['ms'])}")
+        elif self._first.pop(name, None) is not None:
+            self.screen.line(f"  {self.screen.mark(state == 'done')} {name}  {spent(step['ms'])}")
 
 
 def spent(ms: float | None) -> str:

@@ -92,22 +92,26 @@ def _started(home: Home, environ: Mapping[str, str], say: Callable[[str], None],
     return _found(home) or told
 
 
-def stop(home: Home, server: dict[str, Any], *, seconds: float = 30.0) -> None:
+def stop(home: Home, server: dict[str, Any]) -> None:
     """End the server process and wait until it is gone. What it was doing is continued by the next one."""
-    end = time.monotonic() + seconds
     for kind in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.kill(server["pid"], kind)
         except (ProcessLookupError, KeyError):
             return
-        while _held(home):
-            if time.monotonic() > end:
-                break
-            time.sleep(POLL_SECONDS)
-        else:
+        if gone(home):
             return
-        end = time.monotonic() + seconds
     raise StackError("The server does not stop.", next_action=f"End process {server['pid']} by hand.")
+
+
+def gone(home: Home, *, seconds: float = 30.0) -> bool:
+    """Whether the server is gone, or goes within `seconds`."""
+    end = time.monotonic() + seconds
+    while _held(home):
+        if time.monotonic() > end:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
 
 
 def _found(home: Home) -> dict[str, Any] | None:

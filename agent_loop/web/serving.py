@@ -6,7 +6,9 @@ import asyncio
 import json
 import os
 import secrets
+import signal
 import socket
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -20,7 +22,7 @@ from server.local.facts import write_private
 from server.secrets import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Generator, Mapping
     from contextlib import AsyncExitStack
 
     from server.local.home import Home
@@ -73,16 +75,29 @@ async def _serve(
     stop = asyncio.Event()
     down = False
 
+    def end() -> None:
+        # Said before any stream breaks: a view that sees its stream break must not start us again.
+        write_private(home.server_file, known)
+        server.end()
+
     def put_down() -> None:
         nonlocal down
         down = True
-        server.should_exit = True
+        end()
 
     hosts = tuple(filter(None, (environ.get("MK0R_PUBLIC_HOST", ""), "" if host in ("0.0.0.0", "::") else host)))  # noqa: S104 - compared
     app = build(boot, token, hosts=hosts, stop=put_down)
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_config=None, lifespan="off", ws="none", access_log=False, timeout_graceful_shutdown=1)
-    )
+    options: dict[str, Any] = {
+        "log_config": None,
+        "lifespan": "off",
+        "ws": "none",
+        "access_log": False,
+        "timeout_graceful_shutdown": 1,
+    }
+    server = Server(uvicorn.Config(app, **options))
+    loop = asyncio.get_running_loop()
+    for kind in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(kind, end)
     starting = asyncio.create_task(boot.run(stop))
     listener = asyncio.create_task(server.serve(sockets=[listening]))
     announce({"port": port, "pid": os.getpid()})
@@ -104,6 +119,20 @@ async def _serve(
         await stack.down(home)
     write_private(home.server_file, {**known, "error": error_view(boot.error)})
     return 1 if boot.error else 0
+
+
+class Server(uvicorn.Server):
+    """Uvicorn raises the signal that ended it once more when it has ended, and the process would die of it
+    before the rest is put away; so signals are ours."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+    def end(self) -> None:
+        """Stop serving; asked twice, at once."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
 
 
 def listen(host: str, named: int | None, *, remembered: int | None) -> socket.socket:

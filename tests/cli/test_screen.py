@@ -84,14 +84,14 @@ def test_a_stream_without_unicode_gets_plain_signs() -> None:
     assert out.getvalue() == "* ? ready\n"
 
 
-def test_a_quick_start_says_nothing_and_a_slow_one_says_each_step_once() -> None:
-    step = {"name": "twins", "state": "done", "detail": "", "ms": 40}
+def test_a_start_seen_under_way_says_each_step_once_and_one_long_over_says_nothing() -> None:
+    step = {"name": "twins", "detail": "", "ms": 40}
     out = io.StringIO()
-    StackProgress(Screen(out))(step)
+    progress = StackProgress(Screen(out))
+    progress({**step, "state": "done"})
     assert out.getvalue() == ""
-    slow = StackProgress(Screen(out), began=0.0)
     for state in ("running", "running", "done", "done"):
-        slow({**step, "state": state})
+        progress({**step, "state": state})
     assert out.getvalue() == "  ● twins  40 ms\n"
 
 
