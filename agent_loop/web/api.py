@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from server.sessions import Session
 
 RESUME_SECONDS = 60.0
+DESTROY_WAITS_SECONDS = 70.0  # what is just being made has its time to be there, so that it can be removed
 
 
 class Api:
@@ -58,6 +59,7 @@ class Api:
         services = chosen_services(_names(asked.get("services")))
         limits = _limits(asked)
         parts = self.parts()
+        parts.runs.model(limits["model"])
         key = parts.core.sessions.mint()
         session = parts.core.sessions.open(key, idea=idea, services=services)
         told = {"slug": session.slug, "app_id": session.app_id, "idea": idea}
@@ -107,6 +109,7 @@ class Api:
         session = self.session(request)
         parts = self.parts()
         await parts.runs.stop(session.slug)
+        await parts.core.provisioner.wait(session.slug, DESTROY_WAITS_SECONDS)
         await parts.core.provisioner.destroy(session.slug)
         return JSONResponse({"slug": session.slug, "destroyed": True}, headers=NO_STORE)
 

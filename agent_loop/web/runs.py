@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from server.app import Core
-    from server.settings import Settings
 
 WORKFLOW = "agent_run"
+REHEARSAL = "rehearsal"  # the twin's model
 FLUSH_SECONDS = 0.1  # what the model says comes in single words; views are told ten times a second
 
 
@@ -36,7 +36,7 @@ class Runs:
 
     async def start(self, slug: str, idea: str, *, model: str | None, budget_usd: float | None) -> str:
         """Begin a run and say its id. Raises `UserError` while the session has another."""
-        model = _model(self._core.settings, model)
+        model = self.model(model)
         events = self._core.events.since(slug, 0)
         if run := _open_run(events):
             raise UserError(
@@ -50,6 +50,16 @@ class Runs:
         self._core.events.append(slug, "run.requested", told)
         await self._core.durable.start(WORKFLOW, run, slug, told)
         return run
+
+    def model(self, asked: str | None) -> str:
+        """The model a run will ask. Raises `BadInput` for one that nobody here can."""
+        usual = self._core.settings.model
+        if asked and asked != usual and usual == REHEARSAL:
+            raise BadInput(
+                f"There is no Anthropic credential here, so the model {asked} cannot be asked.",
+                next_action="Set ANTHROPIC_API_KEY, or leave the model out to see the rehearsal.",
+            )
+        return asked or usual
 
     def last(self, slug: str) -> dict[str, Any] | None:
         """The newest run as it was asked for, with its `outcome`; None where there was none."""
@@ -176,15 +186,6 @@ def _open_run(events: list[Any]) -> str | None:
     under_way = UnderWay()
     under_way.see(events)
     return under_way.run
-
-
-def _model(settings: Settings, asked: str | None) -> str:
-    if asked and asked != settings.model and settings.model == "rehearsal":
-        raise BadInput(
-            f"There is no Anthropic credential here, so the model {asked} cannot be asked.",
-            next_action="Set ANTHROPIC_API_KEY, or leave the model out to see the rehearsal.",
-        )
-    return asked or settings.model
 
 
 def _revealed(secret: Any) -> str | None:

@@ -54,7 +54,9 @@ async def served(stack: Stack, tmp_path: Path) -> AsyncIterator[httpx.AsyncClien
 
     home = Home(tmp_path)
     async with AsyncExitStack() as closing:
-        settings = Settings().with_local(settings_from(stack.facts))  # pyright: ignore[reportCallIssue] - from the environment
+        settings = (
+            Settings().with_local(settings_from(stack.facts)).model_copy(update={"public_url": "http://localhost:1"})
+        )  # pyright: ignore[reportCallIssue] - from the environment
         core = await closing.enter_async_context(open_core(settings, home))
         runs = Runs(core, home.root / "runs")
         mcp = core.mcp.streamable_http_app(stateless_http=True)
@@ -67,4 +69,5 @@ async def served(stack: Stack, tmp_path: Path) -> AsyncIterator[httpx.AsyncClien
             yield client
         for session in core.sessions.all():
             await runs.stop(session.slug)
+            await core.provisioner.wait(session.slug, 60)
             await core.provisioner.destroy(session.slug)

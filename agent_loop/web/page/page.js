@@ -62,7 +62,15 @@ function show(session) {
 }
 
 async function follow(session) {
-  for await (const event of events(session.slug, session.key, session.leaving.signal)) tell(event, session);
+  for await (const event of events(session.slug, session.key, session.leaving.signal)) atTheEnd(() => tell(event, session));
+}
+
+// The story stays at its end, unless its reader has scrolled away from it.
+function atTheEnd(change) {
+  const log = at("log");
+  const stuck = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+  change();
+  if (stuck) log.scrollTop = log.scrollHeight;
 }
 
 function tell({ type, data }, session) {
@@ -146,8 +154,6 @@ function small(text) {
 
 // The log
 function say(text, state = "", ms = null, id = "") {
-  const log = at("log");
-  const stuck = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
   const item = document.createElement("li");
   const words = document.createElement("span");
   words.textContent = text;
@@ -155,8 +161,7 @@ function say(text, state = "", ms = null, id = "") {
   item.dataset.state = state;
   if (id) item.dataset.id = id;
   time(item, ms);
-  log.append(item);
-  if (stuck) log.scrollTop = log.scrollHeight;
+  at("log").append(item);
   return item;
 }
 
