@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import httpx
@@ -169,3 +170,20 @@ async def test_weaker_isolation_once_agreed_to_is_remembered(home: Home) -> None
     await up(home, MK0R_WEAK_SANDBOX="1")
     assert (await up(home)).weak_sandbox
     assert json.loads(home.stack_file.read_text())["weak_sandbox"] is True
+
+
+async def test_without_namespaces_nothing_is_started_until_weaker_isolation_is_agreed_to(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from server.twins.e2b import tier
+
+    weak = tier.Tier("weak", "refused by this test", "Allow them.")
+    monkeypatch.setattr(tier, "probe", lambda _folder: weak)
+    with pytest.raises(StackError, match="no user namespaces \\(refused by this test\\)") as refused:
+        await up(home, {"neon", "e2b"})
+    assert refused.value.code == "no_namespaces"
+    assert "Allow them. Or set MK0R_WEAK_SANDBOX=1" in refused.value.next_action
+    assert processes.twins_processes(home) == []
+    agreed = remembered.load(home.stack_file)
+    assert agreed is not None
+    assert await stack._isolation(home, replace(agreed, weak_sandbox=True)) == {"MK0R_WEAK_SANDBOX": "1"}  # pyright: ignore[reportPrivateUsage] - what the twins are told
