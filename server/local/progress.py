@@ -25,7 +25,7 @@ class StackStep:
 
 @asynccontextmanager
 async def step(name: str, report: Callable[[StackStep], None]) -> AsyncGenerator[Callable[[str], None]]:
-    """Report the begin and the end of one step; gives a way to say what it is at."""
+    """Report the begin and the end of one step; gives a way to say what it is at. One given up has no end."""
     began = time.monotonic()
 
     def at(state: Literal["running", "done", "failed"], detail: str = "", *, ended: bool = False) -> None:
@@ -37,7 +37,7 @@ async def step(name: str, report: Callable[[StackStep], None]) -> AsyncGenerator
     except Mk0rError as error:
         at("failed", error.message, ended=True)
         raise
-    except BaseException:
+    except Exception:
         at("failed", ended=True)
         raise
     at("done", ended=True)

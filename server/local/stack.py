@@ -51,13 +51,16 @@ async def up(
         if not which:
             return facts
         environ = {**environ, **await _isolation(home, facts)} if "e2b" in which else environ
+        failed: BaseException | None = None
         try:
             async with asyncio.TaskGroup() as parts:
                 database = parts.create_task(_postgres(home, facts, report)) if "neon" in which else None
                 if "e2b" in which:
                     parts.create_task(_template(home, report))
-        except* StackError as failed:
-            raise failed.exceptions[0] from None
+        except* StackError as group:
+            failed = group.exceptions[0]
+        if failed is not None:
+            raise failed  # alone: raised where it is caught, it would come out as a group again
         facts = facts.with_pid("postgres", database.result() if database else None)
         remembered.save(home.stack_file, facts)
         facts = await _twins(home, facts, report, environ, anew=facts.server_port != before.server_port)

@@ -120,6 +120,20 @@ async def test_the_databases_port_does_not_move_and_a_sentence_says_who_has_it(h
     assert (await up(home, {"neon"})).postgres_port == first.postgres_port
 
 
+async def test_a_part_that_cannot_start_is_the_error_itself_and_names_its_step(home: Home) -> None:
+    first = await up(home, {"neon"})
+    await stack.down(home)
+    steps: list[StackStep] = []
+    with socket.create_server(("127.0.0.1", first.postgres_port)):
+        try:
+            await stack.up(home, steps.append, which={"neon"}, environ=ENVIRON)
+        except StackError as error:
+            assert error.code == "port_taken"  # noqa: PT017 - `raises` would look into a group too
+        else:
+            pytest.fail("it started on a taken port")
+    assert [(step.name, step.state) for step in steps][-1] == ("PostgreSQL", "failed")
+
+
 async def test_going_down_twice_is_fine_and_says_what_was_stopped(home: Home) -> None:
     assert await stack.down(home) == []
     facts = await up(home, {"neon"})
