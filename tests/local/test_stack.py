@@ -157,6 +157,8 @@ async def test_a_stack_file_that_cannot_be_read_is_named_and_nothing_is_started(
     home.stack_file.write_text("{ not json")
     with pytest.raises(StackError, match="cannot be read"):
         await up(home)
+    with pytest.raises(StackError, match="cannot be read"):
+        await stack.down(home)
     assert processes.twins_processes(home) == []
     home.stack_file.unlink()
 
@@ -192,7 +194,11 @@ async def test_without_namespaces_nothing_is_started_until_weaker_isolation_is_a
     from server.twins.e2b import tier
 
     weak = tier.Tier("weak", "refused by this test", "Allow them.")
-    monkeypatch.setattr(tier, "probe", lambda _folder: weak)
+
+    def probe(_folder: Path | None = None) -> tier.Tier:
+        return weak
+
+    monkeypatch.setattr(tier, "probe", probe)
     with pytest.raises(StackError, match="no user namespaces \\(refused by this test\\)") as refused:
         await up(home, {"neon", "e2b"})
     assert refused.value.code == "no_namespaces"
