@@ -9,12 +9,13 @@ MAX_CHARACTERS = 10_000
 
 def checked(text: object) -> str:
     """The idea, trimmed. Raises `BadInput` for one that says nothing or far too much."""
-    if not isinstance(text, str) or not text.strip():
+    # What no database or commit message can hold is no part of an idea: half of a surrogate pair, and NUL.
+    idea = text.encode(errors="replace").decode().replace("\0", " ").strip() if isinstance(text, str) else ""
+    if not idea:
         raise BadInput(
             "The idea is empty.",
             next_action='Say in a sentence what the app should do: mk0r build "a run tracker that saves my runs".',
         )
-    idea = text.strip()
     if len(idea) > MAX_CHARACTERS:
         raise BadInput(
             f"The idea has {len(idea):,} characters; at most {MAX_CHARACTERS:,} are read.",

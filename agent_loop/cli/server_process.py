@@ -38,9 +38,10 @@ def find(home: Home) -> dict[str, Any] | None:
 def remembered(home: Home) -> dict[str, Any]:
     """What the last server wrote of itself; empty before the first."""
     try:
-        return json.loads(home.server_file.read_text())
+        told = json.loads(home.server_file.read_text())
     except (FileNotFoundError, ValueError):
         return {}
+    return told if isinstance(told, dict) else {}  # pyright: ignore[reportUnknownVariableType] - JSON
 
 
 def client_of(server: dict[str, Any]) -> Client:

@@ -167,6 +167,7 @@ def _already_running(home: Home) -> Mk0rError:
 
 def _read(home: Home) -> dict[str, Any]:
     try:
-        return json.loads(home.server_file.read_text())
+        told = json.loads(home.server_file.read_text())
     except (FileNotFoundError, ValueError):
         return {}
+    return told if isinstance(told, dict) else {}  # pyright: ignore[reportUnknownVariableType] - JSON

@@ -1,7 +1,7 @@
 """One HTTP client and one retry policy for every vendor.
 
-A GET or DELETE is tried again after a network error, a 429 or a 5xx. A POST is tried again only when the
-vendor's answer says that nothing was done (423, 429, 503). A leg's time budget bounds the whole.
+A GET or DELETE is tried again after a network error, a 429 or a 5xx. A POST is tried again only when nothing
+was done: it was never sent, or the vendor's answer says so (423, 429, 503). A leg's time budget bounds the whole.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ LARGEST_BODY = 4 * 1024 * 1024
 TIMEOUT = httpx.Timeout(20, connect=5, pool=20)
 NOTHING_DONE = {HTTPStatus.LOCKED, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 SAFE = {"GET", "DELETE", "PUT"}
+NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout)
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Vendor:
             try:
                 response = await self._send(method, path, body, query or {})
             except httpx.TransportError as error:
-                if last or method not in SAFE:
+                if last or (method not in SAFE and not isinstance(error, NEVER_SENT)):
                     raise self._no_answer(error) from None
                 await self._sleep(self._pause(attempt, None))
                 continue

@@ -52,6 +52,7 @@ async def up(
             return facts
         environ = {**environ, **await _isolation(home, facts)} if "e2b" in which else environ
         failed: BaseException | None = None
+        database: asyncio.Task[int] | None = None
         try:
             async with asyncio.TaskGroup() as parts:
                 database = parts.create_task(_postgres(home, facts, report)) if "neon" in which else None
@@ -74,10 +75,10 @@ async def down(home: Home) -> list[str]:
     if not home.root.exists():
         return stopped
     async with lock.hold(home.root / "stack.lock", patience=TWINS_START_SECONDS):
-        facts = remembered.load(home.stack_file)
         if running := processes.twins_processes(home):
             await asyncio.to_thread(processes.end, running)
             stopped.append("twins")
+        facts = _remembered(home)
         if facts is not None and not remembered.port_is_free(facts.postgres_port):
             from server.local import postgres
 
@@ -130,17 +131,21 @@ def settings_from(facts: StackFacts) -> dict[str, Any]:
 
 def _recall(home: Home, which: Collection[str], *, weak: bool) -> StackFacts:
     """The remembered facts, completed and saved before anything is started with them."""
-    try:
-        facts = remembered.load(home.stack_file)
-    except (ValueError, KeyError, TypeError) as error:
-        raise StackError(
-            f"The stack's own file {home.stack_file} cannot be read.",
-            next_action="Restore it, or move it away to begin with an empty local stack.",
-        ) from error
+    facts = _remembered(home)
     facts = remembered.with_twins(facts, which) if facts else remembered.mint(which)
     facts = replace(facts, weak_sandbox=facts.weak_sandbox or weak)
     remembered.save(home.stack_file, facts)
     return facts
+
+
+def _remembered(home: Home) -> StackFacts | None:
+    try:
+        return remembered.load(home.stack_file)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StackError(
+            f"The stack's own file {home.stack_file} cannot be read.",
+            next_action="Restore it, or move it away to begin with an empty local stack.",
+        ) from error
 
 
 async def _isolation(home: Home, facts: StackFacts) -> dict[str, str]:

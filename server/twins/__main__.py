@@ -47,8 +47,8 @@ async def serve(home: Home) -> None:
             for answers in started:
                 await answers.wait()
             print(json.dumps({"ready": True}), flush=True)  # noqa: T201 - whoever started us reads it
-    except* StackError as failed:
-        raise failed.exceptions[0] from None
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
 
 
 def main() -> int:

@@ -109,6 +109,12 @@ def test_a_file_left_by_a_server_that_died_is_not_taken_for_a_server(tmp_path: P
     assert server_process.find(home) is None
 
 
+@pytest.mark.parametrize("text", ["", "garbage", "[1, 2]"])
+def test_a_server_file_that_cannot_be_read_is_as_good_as_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "server.json").write_text(text)
+    assert server_process.remembered(Home(tmp_path)) == {}
+
+
 def test_a_running_server_is_found_by_its_lock(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.server_file.write_text(json.dumps({"pid": os.getpid(), "port": 1, "token": "t"}))

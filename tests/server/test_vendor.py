@@ -53,6 +53,13 @@ async def test_a_post_that_did_nothing_is_tried_again(vendor: Vendor, status: in
 
 
 @respx.mock
+@pytest.mark.parametrize("failure", [httpx.ConnectError("x"), httpx.ConnectTimeout("x")])
+async def test_a_post_that_was_never_sent_is_tried_again(vendor: Vendor, failure: Exception) -> None:
+    respx.post(URL).mock(side_effect=[failure, httpx.Response(201, json={"id": "1"})])
+    assert (await vendor.call("POST", "/things", {})).status == 201
+
+
+@respx.mock
 @pytest.mark.parametrize(
     "failure", [httpx.Response(500), httpx.Response(502), httpx.ReadTimeout("x"), httpx.ReadError("x")]
 )
