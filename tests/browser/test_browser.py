@@ -1,0 +1,218 @@
+"""The main job, as a person does it with a mouse: the page, the app it makes, and what stays.
+
+One build is shared, and it is the page that makes it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from agent_loop.cli import server_process
+from server.local.home import Home
+from server.twins.e2b import tier
+from tests.browser.driver import Browser, Page, chromium
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+    Tool = Callable[..., Awaitable[dict[str, Any]]]
+
+pytestmark = [
+    pytest.mark.skipif(tier.probe().name != "namespaces", reason="needs user namespaces"),
+    pytest.mark.timeout(180),
+]
+
+MK0R = str(Path(sys.executable).parent / "mk0r")
+IDEA = "a run tracker that saves my runs"
+BUTTON = "Log a run"
+BUILD_MS = 90_000
+PHONE = {"width": 390, "height": 844, "isMobile": True, "hasTouch": True}
+
+
+@dataclass(frozen=True)
+class Cli:
+    """The command, in a home of its own."""
+
+    home: Home
+
+    def __call__(self, *args: str) -> str:
+        environ = {**os.environ, "HOME": str(self.home.root.parent), "MK0R_HOME": str(self.home.root)}
+        ran = subprocess.run([MK0R, *args], env=environ, capture_output=True, text=True, timeout=110, check=False)
+        assert ran.returncode == 0, (args, ran.stdout[-2000:], ran.stderr[-2000:])
+        return ran.stdout
+
+    def json(self, *args: str) -> Any:
+        return json.loads(self(*args, "--json").strip().splitlines()[-1])
+
+    @property
+    def url(self) -> str:
+        server = server_process.find(self.home)
+        assert server is not None
+        return f"http://127.0.0.1:{server['port']}"
+
+
+@dataclass(frozen=True)
+class Build:
+    """What the page made, and the page, left as it was when the build was done."""
+
+    page: Page
+    slug: str
+    key: str
+    lit: list[str]
+
+
+@pytest.fixture(scope="module")
+def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
+    command = Cli(Home(tmp_path_factory.mktemp("browser") / ".mk0r"))
+    yield command
+    command("down")
+
+
+@pytest.fixture(scope="module")
+def browser(cli: Cli) -> Iterator[Browser]:
+    cli("twins")  # when they are there, so is the browser
+    with chromium(cli.home) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def build(cli: Cli, browser: Browser) -> Build:
+    page = browser.open()
+    page.do(["goto", cli.url])
+    page.do(["getByLabel", "Your idea"], ["fill", IDEA])
+    page.do(["getByRole", "button", {"name": "Build it"}], ["click"])
+    page.do(["locator", "#log"], ["getByText", "Done", {"exact": True}], ["waitFor", {"timeout": BUILD_MS}])
+    [kept] = json.loads(page.do(["evaluate", "localStorage.getItem('mk0r.sessions')"]))
+    lit = page.do(["locator", '#lights li[data-state="on"]'], ["allInnerTexts"])
+    return Build(page, kept["slug"], kept["key"], lit)
+
+
+@pytest.fixture
+def shown(cli: Cli, build: Build) -> dict[str, Any]:
+    """The session, as `mk0r show` shows it."""
+    return cli.json("show", build.slug)
+
+
+def rows(cli: Cli, slug: str) -> list[str]:
+    query = "select distance_km || ' km in ' || duration_seconds || ' s, ' || note from runs"
+    return cli("psql", slug, "-Atc", query).strip().splitlines()
+
+
+def test_the_page_does_what_the_command_does(cli: Cli, browser: Browser, build: Build, shown: dict[str, Any]) -> None:
+    page = build.page
+    assert [light.split()[0] for light in build.lit] == ["Database", "Mail", "Analytics", "Repository", "Machine"]
+    story = page.do(["locator", "#log"], ["innerText"])
+    for said in ("names written to /app/.env", "The app is up", "npm run db:migrate", "Check: page", "Commit"):
+        assert said in story
+    assert page.do(["locator", "#preview"], ["getAttribute", "src"]).startswith(shown["preview_url"])
+    app = ["frameLocator", "#preview"]
+    page.do(app, ["getByRole", "button", {"name": BUTTON}], ["waitFor"])
+    page.do(app, ["getByText", "Your first run goes here"], ["waitFor"])
+
+    seen = page.seen()
+    # An app that is being written may complain in its own frame; the page has no reason to.
+    assert [said for said in seen.complaints if cli.url in said or "http" not in said] == []
+    assert [url for url in seen.urls if build.key in url] == []
+    finished = browser.open(**PHONE)
+    finished.do(["goto", shown["preview_url"]])
+    finished.do(["getByText", "Your first run goes here"], ["waitFor"])
+    assert finished.seen().complaints == []
+
+
+def test_the_story_is_read_at_its_end(build: Build) -> None:
+    assert build.page.do(["locator", "#log li:last-child"], ["innerText"]).startswith("Done")
+    below = "(log => log.scrollHeight - log.scrollTop - log.clientHeight)(document.getElementById('log'))"
+    assert build.page.do(["evaluate", below]) < 1
+
+
+async def test_a_run_saved_by_hand_is_a_row_that_survives_everything(
+    cli: Cli, browser: Browser, build: Build, shown: dict[str, Any]
+) -> None:
+    from e2b import AsyncSandbox
+
+    page = browser.open(**PHONE)
+    page.do(["goto", shown["preview_url"]])
+    page.do(["getByRole", "button", {"name": BUTTON}], ["click"])
+    for label, value in (("Distance", "7.4"), ("min", "39"), ("sec", "12"), ("Note (optional)", "along the canal")):
+        page.do(["getByRole", "dialog"], ["getByLabel", label], ["fill", value])
+    page.do(["getByRole", "button", {"name": "Save run"}], ["click"])
+    run = [["locator", '.run-row[aria-busy="false"]'], ["filter", {"hasText": "along the canal"}]]
+
+    def is_shown() -> None:
+        page.do(*run, ["getByText", "7.4 km"], ["waitFor"])
+        page.do(*run, ["getByText", "39:12 · 5:18 /km"], ["waitFor"])
+        assert rows(cli, build.slug) == ["7.40 km in 2352 s, along the canal"]
+
+    is_shown()
+    page.do(["reload"])
+    is_shown()
+
+    env: dict[str, str] = cli.json("twins")["e2b"]["env"]
+    key, url = env["E2B_API_KEY"], env["E2B_API_URL"]
+    assert await AsyncSandbox.pause(shown["sandbox_id"], api_key=key, api_url=url, request_timeout=30)
+    cli("resume", build.slug)
+    page.do(["goto", shown["preview_url"]])
+    is_shown()
+
+    cli("down")
+    cli("resume", build.slug)
+    page.do(["goto", cli.json("show", build.slug)["preview_url"]])
+    is_shown()
+
+
+@pytest.fixture
+async def mcp(cli: Cli, build: Build) -> AsyncIterator[Tool]:
+    """One tool of the server, called with the session's key."""
+    from mcp import Client
+
+    async with Client(f"{cli.url}/mcp", read_timeout_seconds=30) as client:
+
+        async def call(name: str, **arguments: Any) -> dict[str, Any]:
+            told = await client.call_tool(name, {"session_key": build.key, **arguments})
+            assert not told.is_error, told
+            return told.structured_content or {}
+
+        yield call
+
+
+@pytest.fixture
+def phones(browser: Browser, shown: dict[str, Any]) -> list[Page]:
+    """The app, open by both addresses of its preview."""
+    pages = [browser.open(**PHONE), browser.open(**PHONE)]
+    for page, url in zip(pages, (shown["preview_url"], shown["local_preview_url"]), strict=True):
+        page.do(["goto", url])
+        page.do(["getByRole", "button", {"name": BUTTON}], ["waitFor"])
+    return pages
+
+
+async def test_a_written_file_shows_in_the_open_page_without_a_navigation(mcp: Tool, phones: list[Page]) -> None:
+    before = [page.seen().navigations for page in phones]
+    source = str((await mcp("read_file", path="src/App.tsx"))["content"])
+    for words in ("Another run", BUTTON):
+        file = {"path": "src/App.tsx", "content": source.replace(BUTTON, words)}
+        await mcp("write_files", files=[file])
+        for page in phones:
+            page.do(["getByRole", "button", {"name": words, "exact": True}], ["waitFor"])
+    assert [page.seen().navigations for page in phones] == before
+
+
+async def test_a_file_emptied_and_then_written_is_not_shown_empty(mcp: Tool, phones: list[Page]) -> None:
+    """As most programs write, and a slow machine makes visible."""
+    for words, instead in ((BUTTON, "Another run"), ("Another run", BUTTON)):
+        script = f"""
+            import {{ readFileSync, writeFileSync }} from 'node:fs'
+            const text = readFileSync('src/App.tsx', 'utf8')
+            writeFileSync('src/App.tsx', '')
+            setTimeout(() => writeFileSync('src/App.tsx', text.replaceAll('{words}', '{instead}')), 30)
+        """
+        await mcp("run_in_vm", command=f'node --input-type=module -e "{script}"')
+        for page in phones:
+            page.do(["getByRole", "button", {"name": instead, "exact": True}], ["waitFor"])
