@@ -81,7 +81,7 @@ class Operator:
         return JSONResponse({"twins": twins_view(told)}, headers=NO_STORE)
 
     async def down(self, request: Request) -> Response:
-        """Stop the server; it stops the stack on its way out."""
+        """Stop the server. The stack outlives it; `mk0r down` stops that too."""
         self._stop()
         return JSONResponse({"stopping": True}, status_code=202, headers=NO_STORE)
 

@@ -73,20 +73,14 @@ async def _serve(
     write_private(home.server_file, own)
     boot = Boot(home, open_parts, port=port)
     stop = asyncio.Event()
-    down = False
 
     def end() -> None:
         # Said before any stream breaks: a view that sees its stream break must not start us again.
         write_private(home.server_file, known)
         server.end()
 
-    def put_down() -> None:
-        nonlocal down
-        down = True
-        end()
-
     hosts = tuple(filter(None, (environ.get("MK0R_PUBLIC_HOST", ""), "" if host in ("0.0.0.0", "::") else host)))  # noqa: S104 - compared
-    app = build(boot, token, hosts=hosts, stop=put_down)
+    app = build(boot, token, hosts=hosts, stop=end)
     options: dict[str, Any] = {
         "log_config": None,
         "lifespan": "off",
@@ -113,10 +107,6 @@ async def _serve(
     if boot.parts is None and boot.error is None:
         starting.cancel()
     await asyncio.wait({starting}, timeout=PUT_AWAY_SECONDS)
-    if down:
-        from server.local import stack
-
-        await stack.down(home)
     write_private(home.server_file, {**known, "error": error_view(boot.error)})
     return 1 if boot.error else 0
 
