@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -74,6 +75,7 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
     command = Cli(Home(tmp_path_factory.mktemp("browser") / ".mk0r"))
     yield command
     command("down")
+    shutil.rmtree(command.home.stack)
 
 
 @pytest.fixture(scope="module")
