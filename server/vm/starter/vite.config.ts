@@ -17,6 +17,8 @@ export default defineConfig(({ isSsrBuild }) => ({
     host: '127.0.0.1',
     port: Number(process.env.PORT ?? 5173),
     strictPort: true,
+    // A file seen between being emptied and being written would be served empty: changes within 50 ms count as one.
+    watch: { awaitWriteFinish: { stabilityThreshold: 20, pollInterval: 5 } },
     allowedHosts: ['.localhost', '.e2b.app', '.e2b.dev', ...(previewHost ? [previewHost] : [])],
     fs: {
       // The browser gets nothing of these, not even by a mistaken import.
