@@ -128,14 +128,10 @@ def _load() -> None:
 
 def build_mcp(bench: Workbench) -> MCPServer[Any]:
     """The MCP server: eight tools and the skill."""
-    from mcp.server import MCPServer
-
     from server import tools
     from server.provision import SKILL
 
-    server: MCPServer[Any] = MCPServer(
-        "mk0r", title="mk0r", version=__version__, instructions=INSTRUCTIONS, log_level="WARNING"
-    )
+    server = tools.ToolServer("mk0r", title="mk0r", version=__version__, instructions=INSTRUCTIONS, log_level="WARNING")
     tools.register(server, bench)
     for file in sorted(SKILL.rglob("*.md")):
         uri = f"skill://backend-services/{file.relative_to(SKILL)}"

@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
-from mcp.server.mcpserver.exceptions import ToolError
-from mcp.types import CallToolResult, ImageContent, TextContent, ToolAnnotations
-from pydantic import BaseModel, ConfigDict, Field
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
+from mcp.types import CallToolResult, ImageContent, InputRequiredResult, TextContent, ToolAnnotations
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from server.errors import Mk0rError
 from server.sessions import Session, SessionKey
@@ -103,6 +103,27 @@ class PushView(View):
     commit: str
     branch: str
     pushed: bool = Field(description="False when the repository already had this commit")
+
+
+class ToolServer(MCPServer[Any]):
+    """Says what is wrong with a call's arguments without repeating them: the session's key is one of them."""
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        try:
+            return await super().call_tool(name, arguments, context)
+        except UnexpectedToolError:
+            raise
+        except ToolError as error:
+            if isinstance(error.__cause__, ValidationError):
+                raise ToolError(f"{name} was not called: {_wrong(error.__cause__)}.") from None
+            raise
+
+
+def _wrong(error: ValidationError) -> str:
+    told = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in told)
 
 
 def register(server: MCPServer[Any], bench: Workbench) -> None:

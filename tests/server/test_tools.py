@@ -65,3 +65,24 @@ async def test_a_strangers_key_opens_nothing(core: Core, mode: Any, tool: str) -
         answer = await client.call_tool(tool, arguments)
     assert answer.is_error
     assert "No session has this key" in answer.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "said"),
+    [
+        ("run_in_vm", {}, "command: Field required"),
+        ("write_files", {"files": []}, "files: List should have at least 1 item"),
+        ("read_file", {"path": 7}, "path: Input should be a valid string"),
+    ],
+)
+async def test_a_call_that_lacks_something_is_told_what_and_never_its_own_key(
+    core: Core, mode: Any, tool: str, arguments: dict[str, Any], said: str
+) -> None:
+    key = core.sessions.mint().reveal()
+    async with Client(core.mcp, mode=mode) as client:
+        answer = await client.call_tool(tool, {"session_key": key, **arguments})
+    told = answer.model_dump_json()
+    assert answer.is_error
+    assert said in told
+    assert key not in told
+    assert "pydantic" not in told
