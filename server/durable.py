@@ -79,6 +79,8 @@ class Durable:
                 "application_version": APPLICATION_VERSION,
                 "executor_id": self._executor,
                 "log_level": "ERROR",
+                # Its listener sleeps this long at a time, and an end waits for it.
+                "notification_listener_polling_interval_sec": 0.1,
             }
         )
         try:

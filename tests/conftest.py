@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,9 +11,10 @@ import httpx
 import pytest
 
 from server.local.home import Home
+from tests import prepared
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from server.app import Core
@@ -46,7 +46,9 @@ class Stack:
     async def twin(self, vendor: str, method: str, path: str, body: Any = None) -> Any:
         """Call one of a twin's own `/_twin` routes."""
         admin = {"Authorization": f"Bearer {self.facts.twins[vendor].admin.reveal()}"}
-        async with httpx.AsyncClient(base_url=self.facts.base_url(vendor), headers=admin, timeout=10) as http:
+        async with httpx.AsyncClient(
+            base_url=self.facts.base_url(vendor), headers=admin, timeout=10, verify=False
+        ) as http:
             response = await http.request(method, f"/_twin/{path}", json=body)
             response.raise_for_status()
             return response.json() if response.content else None
@@ -60,15 +62,24 @@ class Stack:
 
 
 @pytest.fixture(scope="session")
-async def running_stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+async def give_template() -> Callable[[Home], None]:
+    """Puts the prepared template into a home, so that its stack need not make one."""
+    return await prepared.template_giver()
+
+
+@pytest.fixture(scope="session")
+async def running_stack(
+    tmp_path_factory: pytest.TempPathFactory, give_template: Callable[[Home], None]
+) -> AsyncIterator[Stack]:
     from server.local import stack
     from server.local.facts import VENDORS
 
     home = Home(tmp_path_factory.mktemp("mk0r-home"))
+    give_template(home)
     facts = await stack.up(home, lambda _: None, which=VENDORS, environ=os.environ)
     yield Stack(home, facts)
     await stack.down(home)
-    shutil.rmtree(home.stack, ignore_errors=True)
+    prepared.remove(home)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from agent_loop.cli import server_process
 from server.local.home import Home
 from server.twins.e2b import tier
 from tests.browser.driver import Browser, Page, chromium
+from tests.prepared import remove
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -71,11 +71,12 @@ class Build:
 
 
 @pytest.fixture(scope="module")
-def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
+def cli(tmp_path_factory: pytest.TempPathFactory, give_template: Callable[[Home], None]) -> Iterator[Cli]:
     command = Cli(Home(tmp_path_factory.mktemp("browser") / ".mk0r"))
+    give_template(command.home)
     yield command
     command("down")
-    shutil.rmtree(command.home.stack)
+    remove(command.home)
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,11 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from server.local.home import Home
+from tests.prepared import remove
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 MK0R = [str(Path(sys.executable).parent / "mk0r")]
 IDEA = "a run tracker that saves my runs"
@@ -41,12 +44,16 @@ class Cli:
 
 
 @pytest.fixture(scope="module", params=TIERS)
-def cli(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
+def cli(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, give_template: Callable[[Home], None]
+) -> Iterator[Cli]:
     home = tmp_path_factory.mktemp(f"home-{request.param}")
     environ = {**os.environ, "HOME": str(home), "MK0R_HOME": str(home / ".mk0r"), **TIERS[request.param]}
     command = Cli(environ)
+    give_template(Home(home / ".mk0r"))
     yield command
     command("down")
+    remove(Home(home / ".mk0r"))
 
 
 @pytest.fixture(scope="module")

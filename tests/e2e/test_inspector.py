@@ -13,9 +13,10 @@ import pytest
 from agent_loop.cli import server_process
 from server.local.home import Home
 from server.local.node import find_node
+from tests.prepared import remove
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
 LINES = [
@@ -34,7 +35,9 @@ TOOLS = {
 
 
 @pytest.fixture(scope="module")
-def environ(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def environ(
+    tmp_path_factory: pytest.TempPathFactory, give_template: Callable[[Home], None]
+) -> Iterator[dict[str, str]]:
     """A shell with Node's own tools on its path, and a mk0r of its own."""
     folder = tmp_path_factory.mktemp("inspector")
     node = find_node()
@@ -43,8 +46,10 @@ def environ(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     npx.chmod(0o755)
     path = f"{folder}:{node.node.parent}:{os.environ['PATH']}"
     environ = {**os.environ, "PATH": path, "HOME": str(folder), "MK0R_HOME": str(folder / ".mk0r")}
+    give_template(Home(folder / ".mk0r"))
     yield environ
     subprocess.run(["./mk0r", "down"], cwd=ROOT, env=environ, check=True, capture_output=True)
+    remove(Home(folder / ".mk0r"))
 
 
 @pytest.mark.timeout(300)

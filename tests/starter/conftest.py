@@ -19,6 +19,7 @@ import pytest
 
 from server.local import template
 from server.local.home import Home
+from tests.prepared import remove
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -30,12 +31,13 @@ PATIENCE = 30.0  # seconds for anything that starts
 
 
 @pytest.fixture(scope="session")
-async def prepared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Home]:
+async def prepared(
+    tmp_path_factory: pytest.TempPathFactory, give_template: Callable[[Home], None]
+) -> AsyncIterator[Home]:
     home = Home(tmp_path_factory.mktemp("starter-home"))
-    home.make()
-    await template.prepare(home, lambda _: None)
+    give_template(home)
     yield home
-    shutil.rmtree(home.stack, ignore_errors=True)
+    remove(home)
 
 
 @dataclass

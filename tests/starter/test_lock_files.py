@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-VM = Path(__file__).parents[2] / "server" / "vm"
-FOLDERS = [VM / "starter", VM / "browser"]
+ROOT = Path(__file__).parents[2]
+FOLDERS = [ROOT / "server" / "vm" / "starter", ROOT / "server" / "vm" / "browser", ROOT / "tests" / "contract"]
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)

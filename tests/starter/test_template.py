@@ -15,6 +15,7 @@ import pytest
 from server.errors import StackError
 from server.local import node, template
 from server.local.identity import sandbox_identity
+from tests.prepared import PREPARED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,8 +41,8 @@ def test_the_starter_holds_no_folder_that_a_clone_would_not_have() -> None:
     assert empty == []
 
 
-async def test_preparing_leaves_nothing_half_made_behind(prepared: Home) -> None:
-    assert sorted(path.name for path in prepared.stack.iterdir()) == ["node", "template", "template.lock"]
+def test_preparing_leaves_nothing_half_made_behind(prepared: Home) -> None:
+    assert sorted(path.name for path in PREPARED.stack.iterdir()) == ["node", "template", "template.lock"]
 
 
 def test_the_sandbox_user_owns_the_app_and_its_packages(prepared: Home) -> None:
