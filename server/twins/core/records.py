@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -50,6 +51,19 @@ class Records:
     def delete(self, kind: str, id: str) -> bool:  # noqa: A002
         """Whether there was one to delete."""
         return self._db.execute("delete from record where kind = ? and id = ?", (kind, id)).rowcount > 0
+
+    def save(self, path: Path) -> None:
+        """Copy everything into a new file."""
+        with closing(sqlite3.connect(path)) as copy:
+            self._db.backup(copy)
+
+    def load(self, path: Path) -> None:
+        """Be what `save` wrote there."""
+        with closing(sqlite3.connect(path)) as copy:
+            copy.backup(self._db)
+
+    def clear(self) -> None:
+        self._db.execute("delete from record")
 
     def close(self) -> None:
         self._db.close()

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from server.errors import StackError
+from server.twins.core.app import Twin
+from server.twins.core.listener import Listener
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence
 
     from starlette.types import ASGIApp
 
@@ -20,7 +22,7 @@ START_LIMIT = 60.0
 """Seconds an app's start-up may take."""
 
 
-def bind(port: int = 0) -> list[socket.socket]:
+def bind(port: int = 0) -> list[Listener]:
     """Sockets for `localhost` on both of its addresses; port 0 picks a free one.
 
     Both, because a client that resolves `localhost` to `::1` must not meet another program there.
@@ -32,9 +34,8 @@ def bind(port: int = 0) -> list[socket.socket]:
     return sockets
 
 
-def _listener(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
-    # asyncio only turns Nagle off (40 ms an answer) on sockets that name their protocol.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+def _listener(family: socket.AddressFamily, host: str, port: int) -> Listener:
+    listener = Listener(family)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
@@ -66,8 +67,11 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, sockets: list[socket.socket], *, drain: int = 2) -> AsyncGenerator[int]:
+async def serving(app: ASGIApp, listeners: Sequence[Listener], *, drain: int = 2) -> AsyncGenerator[int]:
     """Serve `app` while the block runs; gives the port. Requests still open at the end get `drain` seconds."""
+    sockets: list[socket.socket] = [*listeners]
+    if isinstance(app, Twin):
+        app.faults.listeners = [*listeners]
     config = uvicorn.Config(
         app,
         ws="websockets-sansio",

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from server.twins.core.faults import Faults
+from server.twins.core.limits import Limits
 from server.twins.core.records import Records
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Site:
     admin: Secret
     """Opens the `/_twin/*` routes."""
     faults: Faults = field(default_factory=Faults)
+    limits: Limits = field(default_factory=Limits)
     clock: Callable[[], datetime] = utc_now
 
     def records(self) -> Records:
