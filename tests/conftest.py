@@ -77,7 +77,10 @@ async def running_stack(
     home = Home(tmp_path_factory.mktemp("mk0r-home"))
     give_template(home)
     facts = await stack.up(home, lambda _: None, which=VENDORS, environ=os.environ)
-    yield Stack(home, facts)
+    running = Stack(home, facts)
+    for vendor in facts.twins:
+        await running.twin(vendor, "PUT", "limits", {"enforced": False})
+    yield running
     await stack.down(home)
     prepared.remove(home)
 

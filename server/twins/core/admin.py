@@ -70,6 +70,8 @@ def _fault_routes(site: Site, on: Callable[[str, str, Handler], Route]) -> list[
             added = faults.add(fault.validate_json(await request.body()))
         except (ValidationError, re.error) as error:
             raise WireError(422, {"error": str(error)}) from None
+        except OSError:
+            raise WireError(501, {"error": "this machine cannot make a listener deaf"}) from None
         return JSONResponse(asdict(added), 201)
 
     async def clear_faults(request: Request) -> Response:

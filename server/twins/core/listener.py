@@ -1,48 +1,35 @@
-"""A listening socket that can go deaf: while it is, a client's connection attempt is not answered at all."""
+"""A listening socket that can go deaf: while it is, a client's attempt to connect is not answered at all."""
 
 from __future__ import annotations
 
-import errno
+import asyncio
+import ctypes
 import socket
-import time
+import struct
 
-BACKLOG = 2048
-FILLERS = 4
-"""More than a queue of length 0 takes on any system seen; the last of them hang as a client would."""
+# socket(7): a classic BPF program every arriving packet must pass. This one, `ret 0`, lets none.
+ATTACH_FILTER, DETACH_FILTER = 26, 27
+RETURN_NOTHING = struct.pack("HBBI", 0x06, 0, 0, 0)
 
 
 class Listener(socket.socket):
-    """Deaf by a full queue: the kernel then drops what knocks, as a dead host does."""
+    """Deaf by a filter in the kernel, so that even the handshake goes unanswered, as with a dead host. Linux only."""
 
     def __init__(self, family: socket.AddressFamily) -> None:
         # asyncio only turns Nagle off (40 ms an answer) on sockets that name their protocol.
         super().__init__(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        self._deaf_until = 0.0
-        self._fillers: list[socket.socket] = []
+        self._hearing: asyncio.TimerHandle | None = None
 
     def deafen(self, seconds: float) -> None:
-        """Nobody gets through for about so long."""
+        """Nobody gets a connection for so long; those who have one keep it. Raises `OSError` where it cannot be."""
         self.hear()
-        self._deaf_until = time.monotonic() + seconds
-        self.listen(0)
-        for _ in range(FILLERS):
-            filler = socket.socket(self.family, socket.SOCK_STREAM)
-            filler.setblocking(False)
-            filler.connect_ex(self.getsockname())
-            self._fillers.append(filler)
+        program = ctypes.create_string_buffer(RETURN_NOTHING)
+        self.setsockopt(socket.SOL_SOCKET, ATTACH_FILTER, struct.pack("HP", 1, ctypes.addressof(program)))
+        self._hearing = asyncio.get_running_loop().call_later(seconds, self.hear)
 
     def hear(self) -> None:
         """Answer again."""
-        self._deaf_until = 0.0
-        for filler in self._fillers:
-            filler.close()
-        if self._fillers:
-            self.listen(BACKLOG)
-        self._fillers = []
-
-    def accept(self) -> tuple[socket.socket, object]:
-        if time.monotonic() < self._deaf_until:
-            # The one error after which an event loop waits a second before it accepts again.
-            raise OSError(errno.EMFILE, "deaf on purpose")
-        self.hear()
-        return super().accept()
+        if self._hearing:
+            self._hearing.cancel()
+            self._hearing = None
+            self.setsockopt(socket.SOL_SOCKET, DETACH_FILTER, 0)
