@@ -103,6 +103,7 @@ def twins(asked: Namespace, context: Context) -> int:
         context.screen.line(f"{context.screen.paint(vendor, BOLD)}  {twin['base_url']}")
         for name, value in twin["env"].items():
             context.screen.line(f"  export {name}={value}")
+        context.screen.line(f"  see    {twin['page']}")
     return 0
 
 

@@ -87,10 +87,18 @@ class Operator:
 
 
 def twins_view(facts: StackFacts) -> dict[str, dict[str, Any]]:
-    """`{vendor: {"base_url", "env": {NAME: value}}}`, the operator's local credentials included."""
+    """`{vendor: {"base_url", "env": {NAME: value}, "page"}}`, the operator's local credentials included.
+
+    `page` is for a person. What opens it stands behind the `#`, which no browser sends anywhere.
+    """
     view: dict[str, dict[str, Any]] = {}
     for vendor, twin in facts.twins.items():
         key_name, url_names = SDK_NAMES[vendor]
-        url = facts.base_url(vendor) + ("/api/v2" if vendor == "neon" else "")
-        view[vendor] = {"base_url": url, "env": {key_name: twin.credential.reveal()} | dict.fromkeys(url_names, url)}
+        origin = facts.base_url(vendor)
+        url = origin + ("/api/v2" if vendor == "neon" else "")
+        view[vendor] = {
+            "base_url": url,
+            "env": {key_name: twin.credential.reveal()} | dict.fromkeys(url_names, url),
+            "page": f"{origin}/_twin/#token={twin.admin.reveal()}",
+        }
     return view
