@@ -52,6 +52,21 @@ def test_ordinary_text_is_left_alone() -> None:
     assert scrub(text, [Secret(VALUE)]) == redact(text) == text
 
 
+@pytest.mark.parametrize(
+    "token",
+    [
+        "mk0rk_" + "a" * 22,
+        "mk0rc_" + "a" * 22,
+        "napi_" + "a" * 64,
+        "re_aaaaaaaa_" + "b" * 24,
+        "ghs_1234_eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiIxMjM0In0.c2lnbmF0dXJl",
+        "github_pat_" + "a" * 40,
+    ],
+)
+def test_whatever_has_a_credentials_shape_is_scrubbed_whole(token: str) -> None:
+    assert redact(f"refused {token}, again") == "refused ***, again"
+
+
 def test_a_traceback_in_the_log_is_scrubbed() -> None:
     out = io.StringIO()
     handler = logging.StreamHandler(out)
