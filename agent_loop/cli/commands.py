@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from agent_loop.cli import server_process
@@ -95,15 +96,16 @@ def destroy(asked: Namespace, context: Context) -> int:
 
 
 def twins(asked: Namespace, context: Context) -> int:
+    """Lines for a shell: `eval "$(mk0r twins)"` points every vendor's own SDK at its twin."""
     found: dict[str, Any] = context.server().get("/api/twins")["twins"]
     if asked.json:
         print(json.dumps(found))
         return 0
     for vendor, twin in found.items():
-        context.screen.line(f"{context.screen.paint(vendor, BOLD)}  {twin['base_url']}")
+        context.screen.line(context.screen.paint(f"# {vendor}: {twin['base_url']}", BOLD))
+        context.screen.line(f"# see what is in it: {twin['page']}")
         for name, value in twin["env"].items():
-            context.screen.line(f"  export {name}={value}")
-        context.screen.line(f"  see    {twin['page']}")
+            context.screen.line(f"export {name}={quote(value)}")
     return 0
 
 

@@ -1,0 +1,34 @@
+"""A project that knows nothing of mk0r: the vendors' own SDKs, pointed nowhere but by the environment."""
+
+from __future__ import annotations
+
+import os
+
+import anthropic
+import github
+import posthog
+import resend
+from e2b import Sandbox
+from neon_api import NeonAPI
+
+sent = resend.Emails.send({"from": "app@mk0r.localhost", "to": "ada@example.com", "subject": "Hello", "text": "Hi"})
+print("mail", sent["id"])
+
+neon = NeonAPI(os.environ["NEON_API_KEY"], base_url=os.environ["NEON_API_HOST"] + "/")
+made = neon.project_create(project={"name": "not-mk0r"})
+print("database", made.project.id)
+neon.project_delete(made.project.id)
+
+hub = github.Github(auth=github.Auth.Token(os.environ["GITHUB_TOKEN"]), base_url=os.environ["GITHUB_API_URL"])
+repository = hub.get_user().create_repo("not-mk0r", private=True)
+print("repository", repository.full_name)
+repository.delete()
+
+analytics = posthog.Posthog(os.environ["POSTHOG_KEY"], host=os.environ["POSTHOG_HOST"], sync_mode=True)
+print("event", analytics.capture("hello", distinct_id="ada"))
+
+with Sandbox.create() as sandbox:
+    print("sandbox", sandbox.commands.run("echo $((6 * 7))").stdout.strip())
+
+for model in anthropic.Anthropic().models.list():
+    print("model", model.id)
