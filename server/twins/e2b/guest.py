@@ -19,7 +19,7 @@ from server.twins.e2b import wire
 from server.twins.e2b.errors import Died, FileTrouble
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from server.local.identity import Identity
@@ -121,18 +121,27 @@ class Supervisor:
             raise StackError(f"The sandbox supervisor could not {op}: {problem}")
         return reply
 
-    async def call(self, box: str, within: str, function: str, **arguments: Any) -> tuple[Any, list[int]]:
-        """Run one of `inside`'s functions. Raises `FileTrouble` with the errno it met."""
+    async def call(
+        self,
+        box: str,
+        within: str,
+        function: str,
+        *,
+        given: Sequence[int] = (),
+        seconds: float = REQUEST_LIMIT,
+        **arguments: Any,
+    ) -> tuple[Any, list[int]]:
+        """Run one of `inside`'s functions; the open files `given` go with it. Raises `FileTrouble` with the errno it met."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         try:
             try:
                 await self.request(
-                    "call", [theirs.fileno()], box=box, within=within, function=function, arguments=arguments
+                    "call", [theirs.fileno(), *given], box=box, within=within, function=function, arguments=arguments
                 )
             finally:
                 theirs.close()
-            async with asyncio.timeout(REQUEST_LIMIT):
+            async with asyncio.timeout(seconds):
                 return await _collect(ours)
         except TimeoutError:
             raise FileTrouble("ETIMEDOUT", "the sandbox did not answer") from None

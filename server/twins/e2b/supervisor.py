@@ -112,8 +112,10 @@ class Supervisor:
     def _call(self, message: dict[str, Any], files: list[int]) -> None:
         """Run one of our own functions as the sandbox would; the answer goes to `files[0]`."""
         box = self._boxes[message["box"]] if message["box"] else Box()
-        function = getattr(inside, message["function"])
-        work: Callable[[], None] = lambda: inside.answer(files[0], function, box.jail, message["arguments"])  # noqa: E731
+        function = inside.FUNCTIONS[message["function"]]
+        work: Callable[[], None] = lambda: inside.answer(  # noqa: E731
+            files[0], function, box.jail, message["arguments"], files[1:]
+        )
         match message["within"]:
             case "files":  # in its file system, but not among its processes: nothing there can signal this one
                 fork(lambda: (confine.enter(box.namespaces, "owner", "mnt"), confine.drop_capabilities(), work()))
