@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["StackStep", "alive", "down", "settings_from", "up"]
 
 TWINS_START_SECONDS = 60.0
+FIRST_START_SECONDS = 900.0
+"""How long another command's first start may take: it fetches packages, over a network that may be slow."""
 
 
 async def up(
@@ -45,7 +47,7 @@ async def up(
     """
     environ = os.environ if environ is None else environ
     home.make()
-    async with lock.hold(home.root / "stack.lock", patience=TWINS_START_SECONDS):
+    async with lock.hold(home.root / "stack.lock", patience=FIRST_START_SECONDS):
         before = _recall(home, which, weak=environ.get("MK0R_WEAK_SANDBOX") == "1")
         facts = replace(before, server_port=server_port or before.server_port)
         if not which:
@@ -74,7 +76,7 @@ async def down(home: Home) -> list[str]:
     stopped: list[str] = []
     if not home.root.exists():
         return stopped
-    async with lock.hold(home.root / "stack.lock", patience=TWINS_START_SECONDS):
+    async with lock.hold(home.root / "stack.lock", patience=FIRST_START_SECONDS):
         if running := processes.twins_processes(home):
             await asyncio.to_thread(processes.end, running)
             stopped.append("twins")
