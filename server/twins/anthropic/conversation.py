@@ -79,6 +79,8 @@ def acts(messages: list[Json]) -> list[Act]:
     told: list[Act] = []
     for message in messages:
         blocks = blocks_of(message["content"])
+        if message["role"] == "system":
+            continue
         if message["role"] == "assistant":
             if told:
                 told[-1].rounds.append(Round([block for block in blocks if block["type"] == "tool_use"]))
@@ -103,7 +105,7 @@ def blocks_of(content: Any) -> list[Json]:
 def _results(blocks: list[Json]) -> dict[str, Result]:
     return {
         block["tool_use_id"]: Result(
-            "\n".join(part["text"] for part in blocks_of(block.get("content", "")) if part["type"] == "text"),
+            "\n".join(part["text"] for part in blocks_of(block.get("content") or "") if part["type"] == "text"),
             bool(block.get("is_error")),
         )
         for block in blocks

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from server.twins.anthropic import script as scripting
 from server.twins.anthropic.choose import nearest
-from server.twins.anthropic.conversation import Act, acts
+from server.twins.anthropic.conversation import Act, Round, acts
 from server.twins.core import ids
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from server.twins.anthropic.conversation import Json, Result, Round
+    from server.twins.anthropic.conversation import Json, Result
     from server.twins.anthropic.script import Call, Script, Step
 
 REAL = "Set ANTHROPIC_API_KEY and run the same idea again for the real model."
@@ -57,6 +57,15 @@ def _choose(idea: str, choices: dict[Path, Script]) -> Path | None:
     return next((file for file, one in choices.items() if one is script), None)
 
 
+@dataclass(frozen=True)
+class _Place:
+    """The step that is next, how many of its calls were made, and what went wrong so that there is none."""
+
+    step: Step | None
+    called: int
+    wrong: str = ""
+
+
 @dataclass
 class _Playing:
     script: Script
@@ -67,27 +76,38 @@ class _Playing:
 
     def finishes(self, act: Act) -> bool:
         """Whether the act holds the whole script, and nothing in it went wrong."""
-        step, wrong = self._follow(act)
-        return step is None and not wrong
+        place = self._follow(act)
+        return place.step is None and not place.wrong
 
     def beat(self, act: Act) -> Beat:
-        step, wrong = self._follow(act)
-        if wrong:
-            return _decline(wrong)
-        if step is None:
+        place = self._follow(act)
+        if place.wrong:
+            return _decline(place.wrong)
+        if place.step is None:
             return _decline(f"The host's checks found something the script has no step for. {REAL}")
-        return self._speak(step, first=not act.rounds)
+        return self._speak(place.step, place.called, first=not act.rounds)
 
-    def _follow(self, act: Act) -> tuple[Step | None, str]:
-        """The step after all that was played, and why there is to be none."""
+    def _follow(self, act: Act) -> _Place:
+        """Where the script stands after all that was played.
+
+        A step's calls may have come in several messages, where the host lets one call pass at a time. What was said
+        outside the script (a forced call of another tool, say) is passed over.
+        """
         remaining = iter(self.script.step)
+        step, told = self._next(remaining), Round([])
         for done in act.rounds:
-            step = self._next(remaining)
             if step is None:
-                return None, f"The script is over and has no step for this. {REAL}"
-            if surprise := self._learn(step, done):
-                return None, surprise
-        return self._next(remaining), ""
+                return _Place(None, 0, f"The script is over and has no step for this. {REAL}")
+            expected = [call.tool for call in self._calls(step)]
+            names = [call["name"] for call in done.calls]
+            if expected[len(told.calls) :][: len(names)] != names or bool(names) != bool(expected):
+                continue
+            told = Round([*told.calls, *done.calls], {**told.results, **done.results})
+            if len(told.calls) == len(expected):
+                if surprise := self._learn(step, told):
+                    return _Place(None, 0, surprise)
+                step, told = self._next(remaining), Round([])
+        return _Place(step, len(told.calls))
 
     def _next(self, remaining: Any) -> Step | None:
         return next((step for step in remaining if self._fits(step)), None)
@@ -116,13 +136,15 @@ class _Playing:
             return ""
         return f"Something failed that should not have, and a script cannot think: {'; '.join(surprises)} {REAL}"
 
-    def _speak(self, step: Step, *, first: bool) -> Beat:
+    def _speak(self, step: Step, called: int, *, first: bool) -> Beat:
         calls = self._calls(step)
         if missing := sorted({call.tool for call in calls} - self.offered):
             return _decline(f"The script needs tools that are not offered here: {', '.join(missing)}.")
-        blocks: list[Json] = [{"type": "thinking", "thinking": step.think}] if step.think else []
-        blocks.append({"type": "text", "text": (OPENING if first else "") + step.say.strip()})
-        for call in calls:
+        blocks: list[Json] = []
+        if not called:
+            blocks += [{"type": "thinking", "thinking": step.think}] if step.think else []
+            blocks.append({"type": "text", "text": (OPENING if first else "") + step.say.strip()})
+        for call in calls[called:]:
             arguments = scripting.arguments(call, self.file)
             blocks.append({"type": "tool_use", "id": ids.token("toolu_01", 22), "name": call.tool, "input": arguments})
         return Beat(blocks, step.stop or ("tool_use" if calls else "end_turn"))

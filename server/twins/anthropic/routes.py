@@ -1,120 +1,133 @@
-"""The Messages API's routes that our loop and the vendor's SDK use."""
+"""The Messages API's routes: wire in, wire out."""
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from server.twins.anthropic import requests, stream
-from server.twins.anthropic.errors import error, invalid, request_id
-from server.twins.anthropic.play import Beat, next_beat
-from server.twins.anthropic.requests import MODEL
-from server.twins.anthropic.script import ScriptError, Shelf
+from server.twins.anthropic import models, order, prompt, rules, stream
+from server.twins.anthropic.answer import Answer, compose
+from server.twins.anthropic.asked import CustomTool
+from server.twins.anthropic.diagnosis import Diagnosis
+from server.twins.anthropic.door import Door, body_of
+from server.twins.anthropic.errors import error, request_id
+from server.twins.anthropic.interruptions import Interruptions
+from server.twins.anthropic.limits import Limits
+from server.twins.anthropic.play import next_beat
+from server.twins.anthropic.prompt_cache import PromptCache
+from server.twins.anthropic.script import ScriptError
 from server.twins.core import ids
-from server.twins.core.auth import bearer, same
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from starlette.requests import Request
 
+    from server.twins.anthropic.asked import MessageRequest
     from server.twins.anthropic.conversation import Json
+    from server.twins.anthropic.conversations import Conversations
+    from server.twins.anthropic.prompt_cache import Read
+    from server.twins.anthropic.script import Shelf
     from server.twins.core import Site
-
-CARD = {"type": "model", "id": MODEL, "display_name": "Rehearsal (a script, not a model)"}
 
 
 class Rehearsal:
-    def __init__(self, site: Site, scripts: Path) -> None:
+    def __init__(self, site: Site, shelf: Shelf, conversations: Conversations) -> None:
         self._site = site
-        self._shelf = Shelf(scripts)
+        self._shelf = shelf
+        self._conversations = conversations
+        self._door = Door(site)
+        self._limits = Limits(site, self._door.organization)
+        self._cache = PromptCache(site)
+        self._diagnosis = Diagnosis()
+        self._interruptions = Interruptions()
 
     def routes(self) -> list[Route]:
         return [
             Route("/v1/messages", self.messages, methods=["POST"]),
             Route("/v1/messages/count_tokens", self.count_tokens, methods=["POST"]),
             Route("/v1/models", self.models),
-            Route("/v1/models/{model}", self.model),
+            Route("/v1/models/{model_id}", self.model),
+            *self._interruptions.routes(self._site),
         ]
 
+    def forget(self) -> None:
+        """What was cached belongs to the state that is being put away."""
+        self._cache.clear()
+        self._diagnosis.clear()
+
     async def messages(self, request: Request) -> Response:
-        asked = requests.check(await self._body(request), self._site.credential)
-        offered = {str(tool.get("name")) for tool in asked.get("tools", [])}
-        try:
-            beat = next_beat(asked["messages"], offered, self._shelf.scripts())
-        except ScriptError as wrong:
-            raise error(500, f"The rehearsal's script does not fit its app: {wrong}") from None
-        message, headers = self._message(beat, asked), {"request-id": request_id()}
-        if asked.get("stream"):
-            return StreamingResponse(stream.events(message), media_type="text/event-stream", headers=headers)
-        return JSONResponse(message, headers=headers)
+        version = self._door.admit(request)
+        body = await body_of(request)
+        asked = rules.check_message(body, version, self._site.credential)
+        seen = prompt.read(body)
+        rules.check_length(seen)
+        answer = self._answer(asked, body)
+        read = self._cache.read(seen)
+        self._limits.admit(read.charged)
+        self._limits.spend(answer.output_tokens)
+        message = self._message(answer, asked, read)
+        if asked.diagnostics:
+            message["diagnostics"] = self._diagnosis.of(asked.diagnostics.previous_message_id, seen, read)
+        self._diagnosis.remember(message["id"], seen, read)
+        self._conversations.note(body, message)
+        headers = {**self._headers(), **self._limits.headers()}
+        if not asked.stream:
+            return JSONResponse(message, headers=headers)
+        told = self._interruptions.through(stream.events(message, answer.unfinished), headers["request-id"])
+        return StreamingResponse(told, media_type="text/event-stream", headers={**headers, "cache-control": "no-cache"})
 
     async def count_tokens(self, request: Request) -> Response:
-        asked = requests.check(await self._body(request), self._site.credential, counting=True)
-        return JSONResponse({"input_tokens": _prompt_tokens(asked)})
+        version = self._door.admit(request)
+        body = await body_of(request)
+        rules.check_count(body, version, self._site.credential)
+        self._limits.admit_count()
+        return JSONResponse({"input_tokens": prompt.read(body).tokens}, headers=self._headers())
 
     async def models(self, request: Request) -> Response:
-        self._admit(request)
-        page = {"data": [self._card()], "has_more": False, "first_id": MODEL, "last_id": MODEL}
-        return JSONResponse(page, headers={"request-id": request_id()})
+        self._door.admit(request)
+        return JSONResponse(models.page(request.query_params), headers=self._headers())
 
     async def model(self, request: Request) -> Response:
-        self._admit(request)
-        if request.path_params["model"] != MODEL:
-            raise error(404, f"model: {request.path_params['model']}")
-        return JSONResponse(self._card(), headers={"request-id": request_id()})
+        self._door.admit(request)
+        return JSONResponse(models.one(request.path_params["model_id"]), headers=self._headers())
 
-    def _card(self) -> Json:
-        return {**CARD, "created_at": "2026-01-01T00:00:00Z"}
+    def _headers(self) -> dict[str, str]:
+        return {"request-id": request_id(), **self._door.headers()}
 
-    def _admit(self, request: Request) -> None:
-        """The SDK sends a key as a bearer token today and as `x-api-key` before; the API takes both."""
-        key = request.headers.get("x-api-key") or bearer(request)
-        if not key:
-            raise error(401, "x-api-key header is required")
-        if not same(key, self._site.credential):
-            raise error(401, "invalid x-api-key")
-        if "anthropic-version" not in request.headers:
-            raise invalid("anthropic-version: header is required")
-
-    async def _body(self, request: Request) -> Any:
-        self._admit(request)
+    def _answer(self, asked: MessageRequest, body: Json) -> Answer:
+        if asked.max_tokens == 0:
+            return Answer([], "max_tokens")  # only to fill the cache: nothing is said
+        offered = {tool.name for tool in asked.tools or [] if isinstance(tool, CustomTool)}
         try:
-            return json.loads(await request.body())
-        except ValueError:
-            raise invalid("The request body is not valid JSON") from None
+            return compose(next_beat(body["messages"], offered, self._shelf.scripts()), asked)
+        except ScriptError as wrong:
+            raise error(500, f"The rehearsal's script does not fit its app: {wrong}") from None
 
-    def _message(self, beat: Beat, asked: Json) -> Json:
-        for block in beat.blocks:
-            if block["type"] == "thinking":
-                block["signature"] = requests.signature(block["thinking"], self._site.credential)
-        declined = {"type": "refusal", "category": None, "explanation": None}
+    def _message(self, answer: Answer, asked: MessageRequest, read: Read) -> Json:
+        declined = {"type": "refusal", "category": None, "explanation": answer.explanation}
         return {
             "id": ids.token("msg_01", 22),
             "type": "message",
             "role": "assistant",
-            "model": MODEL,
-            "content": beat.blocks,
-            "stop_reason": beat.stop,
-            "stop_sequence": None,
-            "stop_details": declined if beat.stop == "refusal" else None,
+            "model": models.MODEL,
+            "content": [self._signed(block) for block in answer.blocks],
+            "stop_reason": answer.stop_reason,
+            "stop_sequence": answer.stop_sequence,
+            "stop_details": declined if answer.stop_reason == "refusal" else None,
             "usage": {
-                "input_tokens": _prompt_tokens(asked),
-                "cache_creation_input_tokens": 0,
-                "cache_read_input_tokens": 0,
-                "output_tokens": _tokens(beat.blocks),
+                "input_tokens": read.fresh,
+                "cache_creation_input_tokens": read.put,
+                "cache_read_input_tokens": read.found,
+                "cache_creation": {"ephemeral_5m_input_tokens": read.put_5m, "ephemeral_1h_input_tokens": read.put_1h},
+                "output_tokens": answer.output_tokens,
+                "output_tokens_details": {"thinking_tokens": answer.thinking_tokens},
                 "service_tier": "standard",
+                "inference_geo": asked.inference_geo or "global",
             },
         }
 
-
-def _prompt_tokens(asked: Json) -> int:
-    return _tokens({name: asked.get(name) for name in ("system", "tools", "messages")})
-
-
-def _tokens(content: Any) -> int:
-    """An estimate: four tokens for three words. There is no tokenizer here."""
-    return 1 + len(json.dumps(content, ensure_ascii=False).split()) * 4 // 3
+    def _signed(self, block: Json) -> Json:
+        if block["type"] == "thinking":
+            return {**block, "signature": order.signature(block["thinking"], self._site.credential)}
+        return {**block, "caller": {"type": "direct"}} if block["type"] == "tool_use" else block
