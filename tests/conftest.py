@@ -62,9 +62,10 @@ class Stack:
 
 
 @pytest.fixture(scope="session")
-async def give_template() -> Callable[[Home], None]:
+def give_template() -> Callable[[Home], None]:
     """Puts the prepared template into a home, so that its stack need not make one."""
-    return await prepared.template_giver()
+    prepared.apart(prepared.make_template)
+    return prepared.link_template
 
 
 @pytest.fixture(scope="session")

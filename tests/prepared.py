@@ -5,12 +5,14 @@ Both are kept between runs, under a name that changes with what they are made fr
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from server.local import template
 from server.local.home import Home
@@ -18,22 +20,27 @@ from server.local.lock import hold
 from server.local.node import NodeRuntime, find_node, npm_ci
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
+Result = TypeVar("Result")
 CHECKOUT = Path(__file__).parents[1]
 CONTRACT = CHECKOUT / "tests" / "contract"
 PREPARED = Home(CHECKOUT / ".prepared")
 SHARED = ("node", "template")
 
 
-async def template_giver() -> Callable[[Home], None]:
-    """Prepares the template once; what it gives puts the same one into another home."""
+def apart(work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    """The work's result, from an event loop of its own, whether or not the caller is in one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(work())).result()
+
+
+async def make_template() -> None:
     await template.prepare(PREPARED, lambda _: None)
-    return _link
 
 
-def _link(home: Home) -> None:
-    """As hard links: nothing ever writes to a template in place."""
+def link_template(home: Home) -> None:
+    """Put the made template into `home`, as hard links: nothing ever writes to a template in place."""
     home.make()
     subprocess.run(["cp", "-al", *(PREPARED.stack / name for name in SHARED), f"{home.stack}/"], check=True)
 

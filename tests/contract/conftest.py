@@ -20,7 +20,7 @@ from server.local.home import Home
 from server.twins.core.serve import bind, serving
 from tests.conftest import Stack
 from tests.contract.recorder import Recorder
-from tests.prepared import node_sdks, remove, run_node_tests
+from tests.prepared import apart, node_sdks, remove, run_node_tests
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -154,9 +154,9 @@ async def anthropic(open_service: Opener) -> AsyncIterator[Service]:
 
 
 @pytest.fixture(scope="session")
-async def node() -> NodeRuntime:
+def node() -> NodeRuntime:
     """Node, with the vendors' JavaScript SDKs installed."""
-    return await node_sdks()
+    return apart(node_sdks)
 
 
 @pytest.fixture
