@@ -94,7 +94,7 @@ def test_the_app_is_a_repository_with_the_starter_as_its_first_commit(prepared: 
 
 
 def test_the_dev_servers_cache_is_warm_for_the_path_app(prepared: Home) -> None:
-    log = (prepared.logs / "template.log").read_text()
+    log = (PREPARED.logs / "template.log").read_text()
     if sys.platform != "linux" or "/app " not in log or "No permissions" in log:
         pytest.skip("no namespaces here: the cache cannot be warmed for /app")
     assert (prepared.template / "app" / "node_modules" / ".vite" / "deps" / "_metadata.json").exists()
