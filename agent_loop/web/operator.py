@@ -98,7 +98,11 @@ def twins_view(facts: StackFacts) -> dict[str, dict[str, Any]]:
         url = origin + ("/api/v2" if vendor == "neon" else "")
         view[vendor] = {
             "base_url": url,
-            "env": {key_name: twin.credential.reveal()} | dict.fromkeys(url_names, url),
+            "env": {
+                key_name: twin.credential.reveal(),
+                **dict.fromkeys(url_names, url),
+                f"{vendor.upper()}_TWIN_TOKEN": twin.admin.reveal(),
+            },
             "page": f"{origin}/_twin/#token={twin.admin.reveal()}",
         }
     return view

@@ -142,3 +142,11 @@ async def test_the_view_is_for_the_operator_and_its_page_for_anyone_with_the_tok
         assert f"/_twin/page/{part}" in page.text
         assert (await client.get(f"/_twin/page/{part}", headers=nobody)).status_code == 200
     assert (await client.get("/_twin/page/../view.py", headers=nobody)).status_code == 404
+
+
+async def test_the_front_page_shows_what_was_ordered_to_go_wrong_and_whom_it_met(client: httpx.AsyncClient) -> None:
+    await client.post("/_twin/faults", json={"id": "slow", "path": "/notes/.*", "delay_ms": 1, "times": 2})
+    await client.put("/notes/n1")
+    blocks = {block["title"]: block["rows"] for block in (await client.get("/_twin/view")).json()["blocks"]}
+    assert blocks["Faults ordered"] == [["slow", "* /notes/.*", "times=1, delay_ms=1"]]
+    assert blocks["Faults met"] == [["slow", "PUT /notes/n1"]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -16,7 +16,7 @@ from server.twins.core.errors import WireError
 from server.twins.core.faults import Fault
 from server.twins.core.keep import NAME
 from server.twins.core.limits import Allowance
-from server.twins.core.view import PAGE
+from server.twins.core.view import PAGE, Table
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -53,7 +53,7 @@ def admin_routes(site: Site, view: Viewer | None, snapshots: Snapshots | None) -
         Route("/_twin/health", health, methods=["GET"]),
         *_fault_routes(site, on),
         *_limit_routes(site, on),
-        *(_view_routes(view, on) if view else []),
+        *(_view_routes(site, view, on) if view else []),
         *(_snapshot_routes(snapshots, on) if snapshots else []),
     ]
 
@@ -126,12 +126,14 @@ def _limit_routes(site: Site, on: Callable[[str, str, Handler], Route]) -> list[
     return [on("GET", "limits", list_limits), on("PUT", "limits", change_limits)]
 
 
-def _view_routes(view: Viewer, on: Callable[[str, str, Handler], Route]) -> list[BaseRoute]:
+def _view_routes(site: Site, view: Viewer, on: Callable[[str, str, Handler], Route]) -> list[BaseRoute]:
     async def show(request: Request) -> Response:
         try:
             shown = await view(request.query_params.get("at", ""))
         except KeyError:
             raise WireError(404, {"error": "nothing to see there"}) from None
+        if not request.query_params.get("at"):
+            shown = replace(shown, blocks=[*shown.blocks, *_disorder(site)])
         return JSONResponse(asdict(shown))
 
     async def page(_request: Request) -> Response:
@@ -148,6 +150,25 @@ def _view_routes(view: Viewer, on: Callable[[str, str, Handler], Route]) -> list
         Route("/_twin/", page),
         Mount("/_twin/page", StaticFiles(directory=PAGE)),
     ]
+
+
+def _disorder(site: Site) -> list[Table]:
+    """What was ordered to go wrong and whom it met, under every front page while there is any."""
+    ordered = [[fault.id, f"{fault.method} {fault.path}", _effect(fault)] for fault in site.faults.list()]
+    met = [[each.fault, f"{each.method} {each.path}"] for each in reversed(site.faults.met)]
+    return [
+        *([Table("Faults ordered", ["id", "requests", "what happens"], ordered)] if ordered else []),
+        *([Table("Faults met", ["id", "request"], met[:50])] if met else []),
+    ]
+
+
+def _effect(fault: Fault) -> str:
+    when = {"id", "method", "path"}
+    changed = {name: value for name, value in asdict(fault).items() if name not in when and value != _PLAIN[name]}
+    return ", ".join(f"{name}={value}" for name, value in changed.items())
+
+
+_PLAIN = asdict(Fault())
 
 
 def _snapshot_routes(snapshots: Snapshots, on: Callable[[str, str, Handler], Route]) -> list[BaseRoute]:
