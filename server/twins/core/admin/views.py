@@ -54,8 +54,8 @@ def _disorder(site: Site) -> list[Table]:
     ordered = [[fault.id, f"{fault.method} {fault.path}", _effect(fault)] for fault in site.faults.list()]
     met = [[each.fault, f"{each.method} {each.path}"] for each in reversed(site.faults.met)]
     return [
-        *([Table("Faults ordered", ["id", "requests", "what happens"], ordered)] if ordered else []),
-        *([Table("Faults met", ["id", "request"], met[:50])] if met else []),
+        *([Table("Faults ordered", ["Id", "Requests", "What happens"], ordered)] if ordered else []),
+        *([Table("Faults met", ["Id", "Request"], met[:50])] if met else []),
     ]
 
 
