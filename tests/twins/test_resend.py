@@ -1,254 +1,313 @@
-"""The Resend twin, judged by the unmodified `resend` SDK and by its documented errors."""
+"""The Resend twin's door and its mail: who may call, what is refused and how, one mail per idempotency key."""
 
 from __future__ import annotations
 
 import asyncio
-from email import message_from_bytes
-from email.policy import default
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-import resend
-from resend.exceptions import ResendError
 
-from server.secrets import Secret
-from server.twins.core import Site
 from server.twins.core.serve import bind, serving
-from server.twins.resend import build
+from tests.resend_stage import ADMIN, ANN, MAIL, SENDER, Clock, Stage, refusal, stage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-    from email.message import EmailMessage
+    from collections.abc import AsyncIterator
+    from pathlib import Path
 
-OPERATOR = "re_operator_key"
-ADMIN = {"Authorization": "Bearer admin-token"}
-SENDER = "My app <app@mk0r.localhost>"
-MAIL = {"from": SENDER, "to": ["ann@example.com"], "subject": "Hello", "html": "<b>Hi</b>", "text": "Hi"}
-
-
-def a_site(folder: Path) -> Site:
-    return Site("resend", "http://localhost:0", folder, Secret(OPERATOR), Secret("admin-token"))
+NOBODY = "00000000-0000-4000-8000-00000000dead"
 
 
 @pytest.fixture
-async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    async with (
-        serving(build(a_site(tmp_path)), bind(), drain=1) as port,
-        httpx.AsyncClient(
-            base_url=f"http://localhost:{port}", headers={"Authorization": f"Bearer {OPERATOR}"}
-        ) as client,
-    ):
-        yield client
-
-
-@pytest.fixture
-def sdk(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """Runs an SDK call, which blocks, beside the event loop; `key` is what it authenticates with."""
-    monkeypatch.setattr(resend, "api_url", str(client.base_url).rstrip("/"))
-
-    async def run(call: Callable[..., Any], *arguments: Any, key: str = OPERATOR, **named: Any) -> Any:
-        monkeypatch.setattr(resend, "api_key", key)
-        return await asyncio.to_thread(call, *arguments, **named)
-
-    return run
-
-
-def read_mail(file: str) -> EmailMessage:
-    return message_from_bytes(Path(file).read_bytes(), policy=default)
+async def twin(tmp_path: Path) -> AsyncIterator[Stage]:
+    async with stage(tmp_path) as twin:
+        yield twin
 
 
 def everything_stored(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in folder.glob("records.sqlite*"))
 
 
-async def a_key(client: httpx.AsyncClient, **fields: str) -> dict[str, str]:
-    answer = await client.post("/api-keys", json={"name": "mk0r-abc", "permission": "sending_access", **fields})
-    assert answer.status_code == 201
-    return answer.json()
+# Who may call
 
 
-def refusal(answer: httpx.Response) -> tuple[int, str]:
-    body = answer.json()
-    assert set(body) == {"statusCode", "name", "message"}
-    assert body["statusCode"] == answer.status_code
-    return answer.status_code, body["name"]
-
-
-async def test_the_sdk_sends_with_a_restricted_key_and_the_mail_is_a_real_file(
-    client: httpx.AsyncClient, sdk: Any
-) -> None:
-    key = await sdk(resend.ApiKeys.create, {"name": "mk0r-abc", "permission": "sending_access"})
-    attachment = {"filename": "a.txt", "content": list(b"attached")}
-    sent = await sdk(
-        resend.Emails.send, {**MAIL, "cc": "bob@example.com", "attachments": [attachment]}, key=key["token"]
-    )
-
-    (mail,) = (await client.get("/_twin/mailbox?key=mk0r-abc", headers=ADMIN)).json()["mails"]
-    assert mail["id"] == sent["id"]
-    message = read_mail(mail["file"])
-    assert (message["From"], message["To"], message["Cc"]) == (SENDER, "ann@example.com", "bob@example.com")
-    html = message.get_body(("html",))
-    assert html is not None
-    assert html.get_content().strip() == "<b>Hi</b>"
-    assert [part.get_content() for part in message.iter_attachments()] == ["attached"]
-    shown = await sdk(resend.Emails.get, sent["id"])
-    assert (shown["subject"], shown["to"], shown["last_event"]) == ("Hello", ["ann@example.com"], "delivered")
-
-
-async def test_the_sdk_keeps_segments_and_contacts(sdk: Any) -> None:
-    first = await sdk(resend.Segments.create, {"name": "mk0r-abc Users"})
-    other = await sdk(resend.Segments.create, {"name": "mk0r-def Users"})
-    assert [each["name"] for each in (await sdk(resend.Segments.list))["data"]] == ["mk0r-def Users", "mk0r-abc Users"]
-
-    made = await sdk(resend.Contacts.create, {"email": "ann@example.com", "audience_id": first["id"]})
-    again = await sdk(resend.Contacts.create, {"email": "Ann@example.com", "first_name": "Ann"})
-    assert again["id"] == made["id"]  # a contact is the team's, not a segment's
-    await sdk(resend.Contacts.Segments.add, {"segment_id": other["id"], "email": "ann@example.com"})
-    (in_other,) = (await sdk(resend.Contacts.list, segment_id=other["id"]))["data"]
-    assert (in_other["id"], in_other["first_name"]) == (made["id"], "Ann")
-    await sdk(resend.Contacts.Segments.remove, {"segment_id": other["id"], "contact_id": made["id"]})
-    assert (await sdk(resend.Contacts.list, segment_id=other["id"]))["data"] == []
-
-    await sdk(resend.Contacts.remove, email="ann@example.com")
-    assert (await sdk(resend.Contacts.list, audience_id=first["id"]))["data"] == []
-    await sdk(resend.Segments.remove, first["id"])
-    with pytest.raises(ResendError, match="not found"):
-        await sdk(resend.Segments.get, first["id"])
-
-
-async def test_an_audience_is_a_segment_by_its_old_name(client: httpx.AsyncClient) -> None:
-    answer = await client.post("/audiences", json={"name": "Old"})
-    assert (answer.status_code, answer.json()["object"]) == (201, "audience")
-    audience = answer.json()["id"]
-    assert (await client.get(f"/segments/{audience}")).json()["name"] == "Old"
-    assert (await client.post(f"/audiences/{audience}/contacts", json={"email": "a@b.co"})).status_code == 201
-    assert len((await client.get(f"/segments/{audience}/contacts")).json()["data"]) == 1
-    assert (await client.delete(f"/audiences/{audience}")).json() == {
-        "object": "audience",
-        "id": audience,
-        "deleted": True,
-    }
-
-
-async def test_who_may_call(client: httpx.AsyncClient) -> None:
-    key = await a_key(client)
-    restricted = {"Authorization": f"Bearer {key['token']}"}
-    async with httpx.AsyncClient(base_url=client.base_url) as nobody:
+async def test_who_may_call(twin: Stage) -> None:
+    restricted = await twin.key()
+    async with httpx.AsyncClient(base_url=twin.base_url) as nobody:
         assert refusal(await nobody.get("/segments")) == (401, "missing_api_key")
         assert (await nobody.get("/segments", headers={"User-Agent": ""})).status_code == 403
-    assert refusal(await client.get("/segments", headers={"Authorization": "Bearer re_no"})) == (403, "invalid_api_key")
+    wrong = {"Authorization": "Bearer re_no"}
+    assert await twin.refused("GET", "/segments", headers=wrong) == (403, "invalid_api_key")
     for method, path in [("GET", "/segments"), ("POST", "/contacts"), ("GET", "/emails"), ("POST", "/api-keys")]:
-        answer = await client.request(method, path, headers=restricted, json={})
-        assert refusal(answer) == (401, "restricted_api_key")
-    assert (await client.post("/emails", json=MAIL, headers=restricted)).status_code == 200
+        assert await twin.refused(method, path, {}, headers=restricted) == (401, "restricted_api_key")
+    assert (await twin.api.post("/emails", json=MAIL, headers=restricted)).status_code == 200
+    assert (await twin.api.get("/usage", headers=restricted)).status_code == 200
 
 
-async def test_a_token_is_shown_once_and_dies_with_its_key(client: httpx.AsyncClient, tmp_path: Path) -> None:
-    key = await a_key(client)
-    listed = (await client.get("/api-keys")).json()["data"]
+async def test_a_token_is_shown_once_and_dies_with_its_key(twin: Stage, tmp_path: Path) -> None:
+    key = await twin.do("POST", "/api-keys", {"name": "mk0r-abc", "permission": "sending_access"})
+    listed = (await twin.do("GET", "/api-keys"))["data"]
     assert {"id", "name", "created_at", "last_used_at"} == set(listed[0])
     assert key["token"].encode() not in everything_stored(tmp_path)
-    assert (await client.delete(f"/api-keys/{key['id']}")).status_code == 200
-    assert refusal(await client.delete(f"/api-keys/{key['id']}")) == (404, "not_found")
-    gone = await client.post("/emails", json=MAIL, headers={"Authorization": f"Bearer {key['token']}"})
-    assert refusal(gone) == (403, "invalid_api_key")
+    assert await twin.do("DELETE", f"/api-keys/{key['id']}") == {"object": "api_key", "id": key["id"], "deleted": True}
+    assert await twin.refused("DELETE", f"/api-keys/{key['id']}") == (404, "not_found")
+    dead = {"Authorization": f"Bearer {key['token']}"}
+    assert await twin.refused("POST", "/emails", MAIL, headers=dead) == (403, "invalid_api_key")
+
+
+async def test_a_key_limited_to_a_domain_sends_from_no_other(twin: Stage) -> None:
+    verified = (await twin.do("GET", "/domains"))["data"][0]
+    other = await twin.do("POST", "/domains", {"name": "other.test"})
+    assert (verified["status"], other["status"]) == ("verified", "not_started")
+    for domain, status in ((verified, 200), (other, 403)):
+        key = await twin.key(domain_id=domain["id"])
+        assert (await twin.api.post("/emails", json=MAIL, headers=key)).status_code == status
+
+
+async def test_a_restarted_twin_knows_its_keys_and_its_mail(tmp_path: Path) -> None:
+    async with stage(tmp_path) as twin:
+        key, sent = await twin.key(), await twin.send()
+    async with stage(tmp_path) as twin:
+        assert (await twin.api.post("/emails", json=MAIL, headers=key)).status_code == 200
+        assert (await twin.mail(sent))["Subject"] == "Hello"
+
+
+# What is refused
 
 
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"to": None}, (422, "missing_required_field")),
-        ({"from": "nobody"}, (422, "invalid_from_address")),
-        ({"to": ["nobody"]}, (422, "validation_error")),
-        ({"to": ["a@b.co"] * 51}, (422, "validation_error")),
-        ({"html": None, "text": None}, (422, "validation_error")),
-        ({"subject": "a\r\nBcc: eve@example.com"}, (422, "validation_error")),
-        ({"attachments": [{"filename": "a", "path": "http://x/a"}]}, (422, "invalid_attachment")),
-        ({"from": "app@example.com"}, (403, "validation_error")),
+        ({"to": None, "from": None}, (422, "missing_required_field", "Missing `to` field.")),
+        ({"from": None}, (422, "missing_required_field", "Missing `from` field.")),
+        ({"subject": None}, (422, "missing_required_field", "Missing `subject` field.")),
+        ({"html": None, "text": None}, (422, "validation_error", "Missing `html` or `text` field.")),
+        ({"from": "nobody"}, (422, "invalid_from_address", "Invalid `from` field.")),
+        ({"to": ["nobody"]}, (422, "validation_error", "Invalid `to` field. The email address")),
+        ({"cc": "nobody"}, (422, "validation_error", "Invalid `cc` field. The email address")),
+        ({"to": "ann@example.com"}, (422, "validation_error", "Invalid `to` field. Please use our testing")),
+        ({"to": ["a@b.co"] * 51}, (422, "validation_error", "The `to` field must have at most 50")),
+        ({"subject": "a\r\nBcc: eve@mail.test"}, (422, "validation_error", "A header holds characters")),
+        ({"headers": {"X-A\r\nBcc": "eve@mail.test"}}, (422, "validation_error", "A header holds characters")),
+        ({"headers": "X-A: 1"}, (422, "validation_error", "The `headers` field must be an `object`.")),
+        ({"tags": [{"name": "a b", "value": "c"}]}, (422, "validation_error", "Tags should only contain ASCII")),
+        ({"attachments": [{"filename": "a"}]}, (422, "invalid_attachment", "Attachment must have either")),
+        ({"attachments": [{"content": "%%"}]}, (422, "invalid_attachment", "The attachment's `content`")),
+        ({"topic_id": "news"}, (422, "invalid_parameter", "The `id` must be a valid UUID.")),
+        ({"topic_id": NOBODY}, (404, "not_found", "Topic not found")),
+        ({"from": "app@b.co"}, (403, "validation_error", "The b.co domain is not verified. Please, add")),
+        ({"from": "app@sub.mk0r.localhost"}, (403, "validation_error", "The sub.mk0r.localhost domain is not")),
+        ({"from": "me@resend.dev"}, (403, "validation_error", "You can only send testing emails to your own")),
     ],
 )
-async def test_a_bad_mail_is_refused_and_not_kept(
-    client: httpx.AsyncClient, tmp_path: Path, change: dict[str, Any], expected: tuple[int, str]
+async def test_a_bad_mail_is_refused_in_resends_words_and_not_kept(
+    twin: Stage, change: dict[str, Any], expected: tuple[int, str, str]
 ) -> None:
-    assert refusal(await client.post("/emails", json={**MAIL, **change})) == expected
-    assert list((tmp_path / "mailbox").iterdir()) == []
+    answer = await twin.api.post("/emails", json={**MAIL, **change})
+    status, name, message = expected
+    assert refusal(answer) == (status, name)
+    assert answer.json()["message"].startswith(message)
+    assert await twin.mailbox() == []
 
 
-async def test_a_key_limited_to_a_domain_sends_from_no_other(client: httpx.AsyncClient) -> None:
-    verified = (await client.get("/domains")).json()["data"][0]
-    other = (await client.post("/domains", json={"name": "example.org"})).json()
-    assert (verified["status"], other["status"]) == ("verified", "not_started")
-    for domain, status in ((verified, 200), (other, 403)):
-        key = await a_key(client, domain_id=domain["id"])
-        answer = await client.post("/emails", json=MAIL, headers={"Authorization": f"Bearer {key['token']}"})
-        assert answer.status_code == status
+async def test_resends_own_domain_sends_to_the_owner_and_to_the_simulators(twin: Stage) -> None:
+    for to in ("owner@mk0r.localhost", "delivered+welcome@resend.dev"):
+        assert await twin.state(await twin.send(**{"from": "Acme <onboarding@resend.dev>", "to": to})) == "delivered"
 
 
-async def test_an_idempotency_key_sends_once(client: httpx.AsyncClient) -> None:
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/emails/{}", "/emails/{}/attachments", "/emails/receiving/{}", "/templates/{}", "/broadcasts/{}"),
+        *("/contacts/{}", "/contacts/{}/topics", "/segments/{}", "/segments/{}/contacts", "/topics/{}", "/domains/{}"),
+        *("/contact-properties/{}", "/suppressions/{}", "/webhooks/{}", "/logs/{}", "/contacts/imports/{}"),
+    ],
+)
+async def test_what_is_not_there_is_not_found(twin: Stage, path: str) -> None:
+    assert await twin.refused("GET", path.format(NOBODY)) == (404, "not_found")
+    if "templates" not in path:
+        assert await twin.refused("GET", path.format("not-a-uuid")) == (422, "invalid_parameter")
+
+
+async def test_what_no_route_answers_is_answered_in_resends_words(twin: Stage) -> None:
+    assert await twin.refused("GET", "/nothing") == (404, "not_found")
+    assert await twin.refused("PUT", "/segments") == (405, "method_not_allowed")
+    assert refusal(await twin.api.post("/segments", content=b"{")) == (400, "validation_error")
+    assert await twin.refused("POST", "/segments", []) == (422, "validation_error")
+    assert await twin.refused("POST", "/api-keys", {"name": "x", "permission": "root"}) == (422, "invalid_access")
+    assert await twin.refused("POST", "/domains", {"name": "a.test", "region": "moon"}) == (422, "invalid_region")
+
+
+async def test_a_body_that_is_too_large_is_not_read(twin: Stage) -> None:
+    answer = await twin.api.post("/emails", content=b"x" * 41 * 1024 * 1024)
+    assert refusal(answer) == (413, "validation_error")
+
+
+async def test_a_lost_answer_leaves_a_key_whose_token_nobody_has(twin: Stage) -> None:
+    fault = {"method": "POST", "path": "/api-keys", "lose_answer": True, "times": 1}
+    await twin.twin("POST", "faults", json=fault)
+    with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+        await twin.api.post("/api-keys", json={"name": "mk0r-abc", "permission": "sending_access"})
+    assert "mk0r-abc" in [each["name"] for each in (await twin.do("GET", "/api-keys"))["data"]]
+
+
+# Sending
+
+
+async def test_a_mail_is_a_real_file_with_everything_that_was_asked_for(twin: Stage) -> None:
+    sent = await twin.send(
+        cc="Bob <bob@mail.test>",
+        bcc=["eve@mail.test"],
+        reply_to="help@mk0r.localhost",
+        headers={"X-Entity-Ref-ID": "7"},
+        tags=[{"name": "kind", "value": "welcome"}],
+        attachments=[{"filename": "a.txt", "content": list(b"attached")}],
+    )
+    message = await twin.mail(sent)
+    assert (message["From"], message["To"], message["Cc"]) == (SENDER, ANN, "Bob <bob@mail.test>")
+    assert (message["Reply-To"], message["X-Entity-Ref-ID"]) == ("help@mk0r.localhost", "7")
+    assert message["Date"] == "Mon, 23 Nov 2026 09:00:00 +0000"
+    html, text = message.get_body(("html",)), message.get_body(("plain",))
+    assert html is not None
+    assert text is not None
+    assert (html.get_content().strip(), text.get_content().strip()) == ("<b>Hi</b>", "Hi")
+    assert [part.get_content() for part in message.iter_attachments()] == ["attached"]
+
+    shown = await twin.do("GET", f"/emails/{sent}")
+    assert shown | {"id": "", "message_id": ""} == {
+        "object": "email",
+        "id": "",
+        "message_id": "",
+        "from": SENDER,
+        "to": [ANN],
+        "cc": ["Bob <bob@mail.test>"],
+        "bcc": ["eve@mail.test"],
+        "reply_to": ["help@mk0r.localhost"],
+        "subject": "Hello",
+        "html": "<b>Hi</b>",
+        "text": "Hi",
+        "tags": [{"name": "kind", "value": "welcome"}],
+        "topic_id": None,
+        "scheduled_at": None,
+        "last_event": "delivered",
+        "created_at": "2026-11-23 09:00:00.000000+00",
+    }
+    assert shown["message_id"] == message["Message-ID"]
+    (listed,) = (await twin.do("GET", "/emails"))["data"]
+    assert set(shown) - set(listed) == {"object", "html", "text", "tags"}
+
+
+async def test_html_alone_gets_a_text_for_those_who_read_text(twin: Stage) -> None:
+    html = "<style>p{}</style><p>Hi <b>Ann</b></p><p>Go <a href='https://a.test/x'>there</a></p>"
+    both, html_only = await twin.send(html=html, text=None), await twin.send(html=html, text="")
+    text = (await twin.mail(both)).get_body(("plain",))
+    assert text is not None
+    assert text.get_content().replace("\r\n", "\n").strip() == "Hi Ann\n\nGo there https://a.test/x"
+    assert (await twin.mail(html_only)).get_content_type() == "text/html"
+
+
+async def test_an_idempotency_key_sends_once(twin: Stage) -> None:
     headers = {"Idempotency-Key": "welcome-1"}
-    first, second = [(await client.post("/emails", json=MAIL, headers=headers)).json() for _ in range(2)]
+    first, second = [await twin.do("POST", "/emails", MAIL, headers=headers) for _ in range(2)]
     assert first == second
-    assert len((await client.get("/emails")).json()["data"]) == 1
-    other = await client.post("/emails", json={**MAIL, "subject": "Other"}, headers=headers)
-    assert refusal(other) == (409, "invalid_idempotent_request")
-    too_long = await client.post("/emails", json=MAIL, headers={"Idempotency-Key": "x" * 257})
-    assert refusal(too_long) == (400, "invalid_idempotency_key")
+    assert len(await twin.mailbox()) == 1
+    other = {**MAIL, "subject": "Other"}
+    assert await twin.refused("POST", "/emails", other, headers=headers) == (409, "invalid_idempotent_request")
+    too_long = {"Idempotency-Key": "x" * 257}
+    assert await twin.refused("POST", "/emails", MAIL, headers=too_long) == (400, "invalid_idempotency_key")
+    twin.clock.move(hours=24)
+    assert await twin.do("POST", "/emails", other, headers=headers) != first
 
 
-async def test_a_batch_is_all_or_nothing_unless_permissive(client: httpx.AsyncClient, sdk: Any) -> None:
-    sent = await sdk(resend.Batch.send, [MAIL, MAIL])
-    assert len(sent["data"]) == 2
+async def test_a_refused_mail_leaves_its_idempotency_key_free(twin: Stage) -> None:
+    headers = {"Idempotency-Key": "welcome-1"}
+    assert await twin.refused("POST", "/emails", {**MAIL, "to": None}, headers=headers) == (
+        422,
+        "missing_required_field",
+    )
+    assert await twin.do("POST", "/emails", MAIL, headers=headers)
+
+
+async def test_the_same_idempotency_key_twice_at_once_is_a_conflict(twin: Stage) -> None:
+    asked, let_go = asyncio.Event(), asyncio.Event()
+
+    async def slow_file(_scope: Any, _receive: Any, send: Any) -> None:
+        asked.set()
+        await let_go.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"at last"})
+
+    async def files(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+        else:
+            await slow_file(scope, receive, send)
+
+    async with asyncio.timeout(10), serving(files, bind(), drain=1) as port:
+        await twin.twin("PUT", "origins", json={"origins": [f"http://127.0.0.1:{port}"]})
+        mail = {**MAIL, "attachments": [{"path": f"http://127.0.0.1:{port}/a.txt"}]}
+        headers = {"Idempotency-Key": "welcome-1"}
+        first = asyncio.create_task(twin.do("POST", "/emails", mail, headers=headers))
+        await asked.wait()
+        assert await twin.refused("POST", "/emails", mail, headers=headers) == (409, "concurrent_idempotent_requests")
+        assert await twin.refused("POST", "/emails", MAIL, headers=headers) == (409, "invalid_idempotent_request")
+        let_go.set()
+        assert await first == await twin.do("POST", "/emails", mail, headers=headers)
+
+
+async def test_a_batch_is_all_or_nothing_unless_permissive(twin: Stage) -> None:
+    assert len((await twin.do("POST", "/emails/batch", [MAIL, MAIL]))["data"]) == 2
     bad = {**MAIL, "to": "nobody"}
-    assert refusal(await client.post("/emails/batch", json=[MAIL, bad])) == (422, "validation_error")
-    mixed = await client.post("/emails/batch", json=[MAIL, bad], headers={"x-batch-validation": "permissive"})
-    assert (len(mixed.json()["data"]), mixed.json()["errors"][0]["index"]) == (1, 1)
-    assert len((await client.get("/emails")).json()["data"]) == 3
+    assert await twin.refused("POST", "/emails/batch", [MAIL, bad]) == (422, "validation_error")
+    permissive = {"x-batch-validation": "permissive"}
+    mixed = await twin.do("POST", "/emails/batch", [MAIL, bad], headers=permissive)
+    assert (len(mixed["data"]), [error["index"] for error in mixed["errors"]]) == (1, [1])
+    assert len((await twin.do("GET", "/emails"))["data"]) == 3
+    assert await twin.refused("POST", "/emails/batch", []) == (422, "validation_error")
+    assert await twin.refused("POST", "/emails/batch", [MAIL] * 101) == (422, "validation_error")
 
 
-async def test_lists_are_paged_newest_first(client: httpx.AsyncClient) -> None:
+# Lists
+
+
+async def test_lists_are_paged_newest_first(twin: Stage) -> None:
     for number in range(5):
-        await client.post("/segments", json={"name": str(number)})
+        await twin.do("POST", "/segments", {"name": str(number)})
     names: list[str] = []
     query: dict[str, Any] = {"limit": 2}
     while True:
-        page = (await client.get("/segments", params=query)).json()
+        page = await twin.do("GET", "/segments", params=query)
         names += [each["name"] for each in page["data"]]
         if not page["has_more"]:
             break
         query["after"] = page["data"][-1]["id"]
     assert names == ["4", "3", "2", "1", "0"]
-    for bad in ({"limit": 0}, {"limit": 101}, {"limit": "x"}, {"after": "nobody"}):
-        assert refusal(await client.get("/segments", params=bad)) == (422, "validation_error")
+    for bad in ({"limit": 0}, {"limit": 101}, {"limit": "x"}, {"after": "nobody"}, {"after": "a", "before": "b"}):
+        assert await twin.refused("GET", "/segments", params=bad) == (422, "validation_error")
 
 
-async def test_what_is_not_there_answers_in_resends_words(client: httpx.AsyncClient) -> None:
-    assert refusal(await client.get("/nothing")) == (404, "not_found")
-    assert refusal(await client.put("/segments")) == (405, "method_not_allowed")
-    assert refusal(await client.post("/segments", content=b"{")) == (400, "validation_error")
-    assert refusal(await client.post("/segments", json=[])) == (422, "validation_error")
-    assert refusal(await client.post("/api-keys", json={"name": "x", "permission": "root"})) == (422, "invalid_access")
+async def test_a_list_older_than_pagination_comes_whole_and_a_newer_one_by_twenty(twin: Stage) -> None:
+    for number in range(21):
+        await twin.do("POST", "/segments", {"name": str(number)})
+        await twin.send()
+    segments, emails = await twin.do("GET", "/segments"), await twin.do("GET", "/emails")
+    assert (len(segments["data"]), segments["has_more"]) == (21, False)
+    assert (len(emails["data"]), emails["has_more"]) == (20, True)
 
 
-async def test_a_body_that_is_too_large_is_not_read(client: httpx.AsyncClient) -> None:
-    assert (await client.post("/emails", content=b"x" * 41 * 1024 * 1024)).status_code == 413
+async def test_the_log_tells_each_call_and_no_secret(twin: Stage) -> None:
+    await twin.do("POST", "/api-keys", {"name": "app"})
+    await twin.refused("POST", "/emails", {**MAIL, "to": None})
+    refused, made = (await twin.do("GET", "/logs"))["data"]
+    assert (refused["method"], refused["endpoint"], refused["response_status"]) == ("POST", "/emails", 422)
+    told = await twin.do("GET", f"/logs/{made['id']}")
+    assert (told["request_body"], told["response_body"]["token"]) == ({"name": "app"}, "[redacted]")
 
 
-async def test_a_lost_answer_leaves_a_key_whose_token_nobody_has(client: httpx.AsyncClient) -> None:
-    fault = {"method": "POST", "path": "/api-keys", "lose_answer": True, "times": 1}
-    await client.post("/_twin/faults", json=fault, headers=ADMIN)
-    with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
-        await client.post("/api-keys", json={"name": "mk0r-abc", "permission": "sending_access"})
-    assert "mk0r-abc" in [each["name"] for each in (await client.get("/api-keys")).json()["data"]]
-
-
-async def test_a_restarted_twin_knows_its_keys(tmp_path: Path) -> None:
-    async def through(path: str, key: str, body: dict[str, Any]) -> httpx.Response:
-        transport = httpx.ASGITransport(build(a_site(tmp_path)))
-        headers = {"Authorization": f"Bearer {key}"}
-        async with httpx.AsyncClient(transport=transport, base_url="http://resend") as client:
-            return await client.post(path, json=body, headers=headers)
-
-    key = (await through("/api-keys", OPERATOR, {"name": "mk0r-abc", "permission": "sending_access"})).json()
-    assert (await through("/emails", key["token"], MAIL)).status_code == 200
+async def test_the_twins_own_doors_open_to_the_admin_only(twin: Stage) -> None:
+    assert (await twin.api.get("/_twin/mailbox")).status_code == 401
+    assert (await twin.api.get("/_twin/mailbox", headers=ADMIN)).status_code == 200
+    assert isinstance(twin.site.clock, Clock)

@@ -19,11 +19,11 @@ def missing_api_key() -> WireError:
 
 
 def restricted_api_key() -> WireError:
-    return _error(401, "restricted_api_key", "This API key is restricted to only send emails.")
+    return _error(401, "restricted_api_key", "This API key is restricted to only send emails")
 
 
 def invalid_api_key() -> WireError:
-    return _error(403, "invalid_api_key", "API key is invalid.")
+    return _error(403, "invalid_api_key", "API key is invalid")
 
 
 def not_found(what: str) -> WireError:
@@ -38,8 +38,12 @@ def method_not_allowed() -> WireError:
     return _error(405, "method_not_allowed", "This endpoint does not support the specified HTTP method.")
 
 
+def too_large() -> WireError:
+    return _error(413, "validation_error", "The request body is too large. An email may have at most 40MB.")
+
+
 def bad_json() -> WireError:
-    return _error(400, "validation_error", "The request body is not valid JSON.")
+    return _error(400, "validation_error", "Request body must be valid JSON.")
 
 
 def missing_field(name: str) -> WireError:
@@ -48,6 +52,14 @@ def missing_field(name: str) -> WireError:
 
 def invalid(message: str) -> WireError:
     return _error(422, "validation_error", message)
+
+
+def not_a_uuid(name: str) -> WireError:
+    return _error(422, "invalid_parameter", f"The `{name}` must be a valid UUID.")
+
+
+def forbidden(message: str) -> WireError:
+    return _error(403, "validation_error", message)
 
 
 def invalid_access() -> WireError:
@@ -70,20 +82,33 @@ def invalid_address(field: str) -> WireError:
     return _error(422, "validation_error", f"Invalid `{field}` field. {_ADDRESS_FORM}")
 
 
+def example_domain(field: str) -> WireError:
+    return invalid(
+        f"Invalid `{field}` field. Please use our testing email address instead of domains like `example.com`. "
+        "See our documentation for more information."
+    )
+
+
 def unverified_domain(domain: str) -> WireError:
-    return _error(
-        403,
-        "validation_error",
-        f"The {domain} domain is not verified. Please, add and verify your domain on https://resend.com/domains",
+    return forbidden(
+        f"The {domain} domain is not verified. Please, add and verify your domain on https://resend.com/domains"
+    )
+
+
+def only_to_yourself(owner: str) -> WireError:
+    """From `@resend.dev`, which belongs to everybody."""
+    return forbidden(
+        f"You can only send testing emails to your own email address ({owner}). To send emails to other recipients, "
+        "please verify a domain at resend.com/domains, and change the `from` address to an email using this domain."
     )
 
 
 def key_of_another_domain(domain: str) -> WireError:
-    return _error(403, "validation_error", f"This API key is not authorized to send emails from {domain}")
+    return forbidden(f"This API key is not authorized to send emails from {domain}")
 
 
 def domain_exists() -> WireError:
-    return _error(403, "validation_error", "The domain has been registered already.")
+    return forbidden("The domain has been registered already.")
 
 
 def invalid_idempotency_key() -> WireError:
@@ -92,6 +117,31 @@ def invalid_idempotency_key() -> WireError:
 
 def idempotency_key_reused() -> WireError:
     return _error(409, "invalid_idempotent_request", "Same idempotency key used with a different request payload.")
+
+
+def idempotency_key_in_use() -> WireError:
+    return _error(
+        409,
+        "concurrent_idempotent_requests",
+        "Same idempotency key used while original request is still in progress.",
+    )
+
+
+def rate_limited(limit: int) -> WireError:
+    return _error(
+        429,
+        "rate_limit_exceeded",
+        f"Too many requests. You can only make {limit} requests per second. See rate limit response headers for more "
+        "information. Or contact support to increase rate limit.",
+    )
+
+
+def daily_quota() -> WireError:
+    return _error(429, "daily_quota_exceeded", "You have reached your daily email sending quota.")
+
+
+def monthly_quota() -> WireError:
+    return _error(429, "monthly_quota_exceeded", "You have reached your monthly email sending quota.")
 
 
 _ADDRESS_FORM = "The email address needs to follow the `email@example.com` or `Name <email@example.com>` format."

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from email.utils import parseaddr
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
 
 from server.twins.resend import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Body = dict[str, Any]
 
@@ -30,8 +34,18 @@ def text(body: Body, name: str, default: str = "") -> str:
     return value
 
 
+def choice(body: Body, name: str, allowed: Sequence[str], default: str | None = None) -> str:
+    """One of the allowed words; without a default it must be given."""
+    value = required(body, name) if default is None else text(body, name, default)
+    if value not in allowed:
+        raise errors.invalid(f"The `{name}` field must be one of {', '.join(f'`{each}`' for each in allowed)}.")
+    return value
+
+
 def flag(body: Body, name: str, *, default: bool = False) -> bool:
-    value = body.get(name, default)
+    value = body.get(name)
+    if value is None:
+        return default
     if not isinstance(value, bool):
         raise errors.invalid(f"The `{name}` field must be a `boolean`.")
     return value
@@ -41,6 +55,10 @@ def mapping(body: Body, name: str) -> Body:
     value = body.get(name)
     if value is None:
         return {}
+    return as_object(value, name)
+
+
+def as_object(value: Any, name: str) -> Body:
     if not isinstance(value, dict):
         raise errors.invalid(f"The `{name}` field must be an `object`.")
     return cast("Body", value)
@@ -73,3 +91,15 @@ def bare(address: str) -> str | None:
     """The address without its display name, or None when it is not one."""
     found = parseaddr(address)[1]
     return found if _ADDRESS.fullmatch(found) else None
+
+
+def domain(address: str) -> str:
+    return (bare(address) or "").rpartition("@")[2].lower()
+
+
+def uuid(value: str, name: str = "id") -> str:
+    """An id from a path or a body. Resend tells one that cannot be from one that is not."""
+    try:
+        return str(UUID(value))
+    except ValueError:
+        raise errors.not_a_uuid(name) from None

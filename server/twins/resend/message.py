@@ -2,61 +2,77 @@
 
 from __future__ import annotations
 
-import binascii
-import mimetypes
-from base64 import b64decode
+import re
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import format_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from server.twins.resend import errors
+from server.twins.resend.plain import plain_text
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Sequence
 
+    from server.twins.resend.attachments import Attachment
     from server.twins.resend.fields import Body
 
+_HEADER_NAME = re.compile(r"[!-9;-~]+")
 
-def compose(email: Body, now: datetime) -> bytes:
-    """Raises Resend's validation error when a header holds what a header may not."""
+
+def compose(email: Body, files: Sequence[Attachment]) -> bytes:
+    """Without its date, which it gets when it leaves.
+
+    Raises Resend's validation error when a header holds what a header may not.
+    """
     message = EmailMessage(policy=SMTP)
     try:
-        _write_headers(message, email, now)
+        _write_headers(message, email)
     except ValueError:  # a line break: someone tries to add headers of their own
         raise errors.invalid("A header holds characters that are not allowed.") from None
-    if email["html"] and not email["text"]:
-        message.set_content(email["html"], subtype="html")
-    else:
-        message.set_content(email["text"] or "")
-        if email["html"]:
-            message.add_alternative(email["html"], subtype="html")
-    for attachment in email["attachments"]:
-        kind = attachment["content_type"] or mimetypes.guess_type(attachment["filename"])[0]
-        main, _, sub = (kind or "application/octet-stream").partition("/")
-        content = _bytes(attachment["content"])
-        message.add_attachment(content, maintype=main, subtype=sub or "octet-stream", filename=attachment["filename"])
+    _write_body(message, email, [each for each in files if each.content_id])
+    for each in files:
+        if not each.content_id:
+            main, sub = _kind(each)
+            message.add_attachment(each.content, maintype=main, subtype=sub, filename=each.filename)
     return message.as_bytes()
 
 
-def _write_headers(message: EmailMessage, email: Body, now: datetime) -> None:
+def _kind(file: Attachment) -> tuple[str, str]:
+    main, _, sub = file.content_type.partition("/")
+    # A mail within a mail may not be in base64, so one that is attached goes as plain octets.
+    return ("application", "octet-stream") if main in ("message", "multipart") else (main, sub)
+
+
+def _write_body(message: EmailMessage, email: Body, inline: Sequence[Attachment]) -> None:
+    html, text = email["html"], email["text"]
+    if html is None or text == "":
+        # An empty text is how a caller says that it wants none made.
+        message.set_content(html or text or "", subtype="html" if html else "plain")
+    else:
+        message.set_content(text if text is not None else plain_text(html))
+        message.add_alternative(html, subtype="html")
+    body = cast("EmailMessage", message.get_body(("html", "plain")))
+    for each in inline:
+        main, sub = _kind(each)
+        body.add_related(
+            each.content,
+            maintype=main,
+            subtype=sub,
+            cid=f"<{each.content_id}>",
+            filename=each.filename,
+            disposition="inline",
+        )
+
+
+def _write_headers(message: EmailMessage, email: Body) -> None:
     message["From"] = email["from"]
     for header, field in (("To", "to"), ("Cc", "cc"), ("Bcc", "bcc"), ("Reply-To", "reply_to")):
         if email[field]:
             message[header] = ", ".join(email[field])
     message["Subject"] = email["subject"]
-    message["Date"] = format_datetime(now)
     message["Message-ID"] = email["message_id"]
     for name, value in email["headers"].items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError(name)
         del message[name]
         message[name] = str(value)
-
-
-def _bytes(content: Any) -> bytes:
-    """Base64 text, or the `{"type": "Buffer", "data": [...]}` a Node buffer turns into."""
-    try:
-        if isinstance(content, dict):
-            content = content["data"]  # pyright: ignore[reportUnknownVariableType] - JSON
-        return b64decode(content, validate=True) if isinstance(content, str) else bytes(content)  # pyright: ignore[reportUnknownArgumentType]
-    except (binascii.Error, KeyError, TypeError, ValueError):
-        raise errors.invalid_attachment("The attachment's `content` is not valid base64.") from None
