@@ -32,20 +32,20 @@ class Conversation:
 
     def __init__(self, sdk: anthropic.AsyncAnthropic, **more: Any) -> None:
         self._sdk = sdk
-        self._more = more
+        self.more = more
         self.messages: list[Any] = []
 
     async def say(self, text: str) -> anthropic.types.Message:
         self.messages.append({"role": "user", "content": text})
-        return await self._next()
+        return await self.go_on()
 
     async def answer(self, *came: dict[str, Any] | str) -> anthropic.types.Message:
         self.messages.append({"role": "user", "content": results(self.messages[-1], *came)})
-        return await self._next()
+        return await self.go_on()
 
-    async def _next(self) -> anthropic.types.Message:
+    async def go_on(self) -> anthropic.types.Message:
         async with self._sdk.messages.stream(
-            model="rehearsal", max_tokens=1000, messages=self.messages, tools=TOOLS, system="Build.", **self._more
+            model="rehearsal", max_tokens=2000, messages=self.messages, tools=TOOLS, system="Build.", **self.more
         ) as stream:
             said = await stream.get_final_message()
         self.messages.append({"role": "assistant", "content": said.content})
@@ -181,7 +181,7 @@ async def test_a_step_of_several_calls_goes_on_where_only_one_may_be_made_at_a_t
 async def test_a_call_forced_outside_the_script_does_not_move_it(sdk: anthropic.AsyncAnthropic) -> None:
     talk = Conversation(sdk, tool_choice={"type": "tool", "name": "run_in_vm"})
     assert calls(await talk.say("A run tracker")) == [("run_in_vm", {})]
-    talk._more = {}
+    talk.more = {}
     assert [name for name, _ in calls(await talk.answer(FINE))] == ["get_env", "write_files"]
 
 
@@ -189,13 +189,37 @@ async def test_words_told_without_tools_are_told_again_with_them(sdk: anthropic.
     talk = Conversation(sdk, tool_choice={"type": "none"})
     told = await talk.say("A run tracker")
     assert (told.stop_reason, calls(told)) == ("end_turn", [])
-    talk._more = {}
+    talk.more = {}
     talk.messages.append({"role": "user", "content": "<host>\nGo on.\n</host>"})
-    assert [name for name, _ in calls(await talk._next())] == ["get_env", "write_files"]
+    assert [name for name, _ in calls(await talk.go_on())] == ["get_env", "write_files"]
 
 
 async def test_the_host_may_speak_as_the_system_in_the_middle(talk: Conversation) -> None:
     await talk.say("A run tracker")
     talk.messages.append({"role": "user", "content": results(talk.messages[-1], ENV, WRITTEN)})
     talk.messages.append({"role": "system", "content": "A waitlist and a chess clock."})
-    assert [name for name, _ in calls(await talk._next())] == ["run_in_vm"]
+    assert [name for name, _ in calls(await talk.go_on())] == ["run_in_vm"]
+
+
+@pytest.mark.parametrize(
+    ("thinking", "shown"),
+    [
+        ({"type": "adaptive"}, ["A schema first."]),
+        ({"type": "enabled", "budget_tokens": 1024, "display": "summarized"}, ["A schema first."]),
+        ({"type": "adaptive", "display": "omitted"}, [""]),
+        ({"type": "between_tools"}, []),
+        ({"type": "disabled"}, []),
+    ],
+)
+async def test_thinking_is_shown_hidden_or_left_out_and_may_be_sent_back(
+    sdk: anthropic.AsyncAnthropic, thinking: dict[str, Any], shown: list[str]
+) -> None:
+    talk = Conversation(sdk, thinking=thinking)
+    first = await talk.say("A run tracker")
+    thoughts = [block for block in first.content if block.type == "thinking"]
+    assert [block.thinking for block in thoughts] == shown
+    assert all(block.signature for block in thoughts)
+    details = first.usage.output_tokens_details
+    assert details is not None
+    assert (details.thinking_tokens > 0) == bool(shown)
+    assert [name for name, _ in calls(await talk.answer(ENV, WRITTEN))] == ["run_in_vm"]

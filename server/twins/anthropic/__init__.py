@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from starlette.middleware import Middleware
+
 from server.twins.anthropic.conversations import Conversations
+from server.twins.anthropic.door import Door
 from server.twins.anthropic.errors import handlers
 from server.twins.anthropic.routes import Rehearsal
 from server.twins.anthropic.script import Shelf
@@ -25,11 +28,12 @@ if TYPE_CHECKING:
 
 def build(site: Site, *, scripts: Path) -> Starlette:
     """`scripts` is the folder of examples; each may have a `rehearsal/` beside its `app/`."""
-    shelf, conversations = Shelf(scripts), Conversations(site)
-    rehearsal = Rehearsal(site, shelf, conversations)
+    door, shelf, conversations = Door(site), Shelf(scripts), Conversations(site)
+    rehearsal = Rehearsal(site, door, shelf, conversations)
     return app(
         site,
         rehearsal.routes(),
+        middleware=[Middleware(door.named)],
         exception_handlers=handlers(),
         view=Viewing(site, shelf, conversations).view,
         keep=_Keeping(rehearsal, conversations),

@@ -124,7 +124,9 @@ def _cut(block: Json, room: int) -> tuple[list[Json], str | None]:
 def _counted(answer: Answer, asked: MessageRequest) -> Answer:
     """Thinking costs what was thought, also where it is not shown."""
     thought = sum(tokens.count_block(block) for block in answer.blocks if block["type"] == "thinking")
-    spent = sum(tokens.count_block({**block, "input": block.get("input", {})}) for block in answer.blocks)
+    spent = sum(tokens.count_block(block) for block in answer.blocks)
+    if answer.unfinished is not None:
+        spent += tokens.count(answer.unfinished) - tokens.count_json(answer.blocks[-1]["input"])
     hidden = isinstance(asked.thinking, Enabled | Adaptive) and asked.thinking.display == "omitted"
     blocks = [{**block, "thinking": ""} if hidden and block["type"] == "thinking" else block for block in answer.blocks]
     return replace(answer, blocks=blocks, output_tokens=spent, thinking_tokens=thought)

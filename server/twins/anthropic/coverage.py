@@ -28,13 +28,12 @@ ENDPOINTS = (
     "POST /v1/skills/{skill_id}/versions",
     "GET /v1/skills/{skill_id}/versions/{version}",
     "DELETE /v1/skills/{skill_id}/versions/{version}",
-    "GET /v1/skills/{skill_id}/versions/{version}/content",
     "GET /v1/user_profiles",
     "POST /v1/user_profiles",
     "GET /v1/user_profiles/{user_profile_id}",
     "POST /v1/user_profiles/{user_profile_id}",
+    "DELETE /v1/user_profiles/{user_profile_id}",
     "POST /v1/user_profiles/{user_profile_id}/action_urls",
-    "POST /v1/user_profiles/{user_profile_id}/enrollment_url",
 )
 """Of the client's resources outside `beta` and `organization`, which are products of their own."""
 

@@ -6,11 +6,14 @@ import json
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID, uuid5
 
+from starlette.datastructures import MutableHeaders
+
 from server.twins.anthropic.errors import error, invalid
 from server.twins.core.auth import bearer, digest, same
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from server.twins.anthropic.conversation import Json
     from server.twins.core import Site
@@ -47,9 +50,20 @@ class Door:
             raise error(403, "Your API key does not have permission to use the specified workspace.")
         return version
 
-    def headers(self) -> dict[str, str]:
-        """Whose answer it is."""
-        return {"anthropic-organization-id": self.organization, "anthropic-workspace-id": self.workspace}
+    def named(self, app: ASGIApp) -> ASGIApp:
+        """`app`, which then says with every answer whose it is; a refusal too."""
+        names = (("anthropic-organization-id", self.organization), ("anthropic-workspace-id", self.workspace))
+
+        async def naming(scope: Scope, receive: Receive, send: Send) -> None:
+            async def told(message: Message) -> None:
+                if message["type"] == "http.response.start" and not scope["path"].startswith("/_twin"):
+                    for name, value in names:
+                        MutableHeaders(scope=message)[name] = value
+                await send(message)
+
+            await app(scope, receive, told)
+
+        return naming
 
 
 async def body_of(request: Request) -> Json:

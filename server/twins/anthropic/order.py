@@ -47,8 +47,6 @@ def check(messages: list[Json], credential: Secret, *, old: bool) -> None:
     for place, message in enumerate(messages):
         _check_blocks(place, message, credential, old=old)
     calls.check(messages)
-    if next(message["role"] for message in reversed(messages) if message["role"] != "system") == "assistant":
-        raise invalid(PREFILL)
 
 
 def _check_system(messages: list[Json]) -> None:

@@ -30,6 +30,20 @@ class Beat:
 
 def next_beat(messages: list[Json], offered: set[str], shelf: dict[Path, Script]) -> Beat:
     """What the model says now. `offered` names the request's tools."""
+    playing, act, choices = _cast(messages, offered, shelf)
+    return playing.beat(act) if playing else _decline(_no_script(choices))
+
+
+def paused(messages: list[Json], offered: set[str], shelf: dict[Path, Script]) -> bool:
+    """Whether the last message is one this model broke off itself, and may go on from."""
+    playing, act, _ = _cast(messages, offered, shelf)
+    return playing is not None and playing.paused(act)
+
+
+def _cast(
+    messages: list[Json], offered: set[str], shelf: dict[Path, Script]
+) -> tuple[_Playing | None, Act, dict[Path, Script]]:
+    """Who speaks now, if anyone; the act that is being played; and what could have been chosen."""
     played: set[str] = set()
     *earlier, act = acts(messages) or [Act("")]
     for past in earlier:
@@ -38,9 +52,7 @@ def next_beat(messages: list[Json], offered: set[str], shelf: dict[Path, Script]
             played.add(shelf[file].title)
     choices = _open(shelf, played)
     file = _choose(act.idea, choices)
-    if file is None:
-        return _decline(_no_script(choices))
-    return _Playing(shelf[file], file, offered).beat(act)
+    return _Playing(shelf[file], file, offered) if file else None, act, choices
 
 
 def _open(shelf: dict[Path, Script], played: set[str]) -> dict[Path, Script]:
@@ -64,6 +76,8 @@ class _Place:
     step: Step | None
     called: int
     wrong: str = ""
+    last: Step | None = None
+    """The step that was played last."""
 
 
 @dataclass
@@ -87,6 +101,10 @@ class _Playing:
             return _decline(f"The host's checks found something the script has no step for. {REAL}")
         return self._speak(place.step, place.called, first=not act.rounds)
 
+    def paused(self, act: Act) -> bool:
+        last = self._follow(act).last
+        return last is not None and last.stop == "pause_turn"
+
     def _follow(self, act: Act) -> _Place:
         """Where the script stands after all that was played.
 
@@ -95,6 +113,7 @@ class _Playing:
         """
         remaining = iter(self.script.step)
         step, told = self._next(remaining), Round([])
+        last: Step | None = None
         for done in act.rounds:
             if step is None:
                 return _Place(None, 0, f"The script is over and has no step for this. {REAL}")
@@ -106,8 +125,8 @@ class _Playing:
             if len(told.calls) == len(expected):
                 if surprise := self._learn(step, told):
                     return _Place(None, 0, surprise)
-                step, told = self._next(remaining), Round([])
-        return _Place(step, len(told.calls))
+                last, step, told = step, self._next(remaining), Round([])
+        return _Place(step, len(told.calls), last=last)
 
     def _next(self, remaining: Any) -> Step | None:
         return next((step for step in remaining if self._fits(step)), None)

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from server.twins.anthropic import models, order, prompt, rules, stream
+from server.twins.anthropic import models, order, play, prompt, rules, stream
 from server.twins.anthropic.answer import Answer, compose
 from server.twins.anthropic.asked import CustomTool
 from server.twins.anthropic.diagnosis import Diagnosis
-from server.twins.anthropic.door import Door, body_of
-from server.twins.anthropic.errors import error, request_id
+from server.twins.anthropic.door import body_of
+from server.twins.anthropic.errors import error, invalid, request_id
 from server.twins.anthropic.interruptions import Interruptions
 from server.twins.anthropic.limits import Limits
-from server.twins.anthropic.play import next_beat
 from server.twins.anthropic.prompt_cache import PromptCache
 from server.twins.anthropic.script import ScriptError
 from server.twins.core import ids
@@ -23,21 +22,22 @@ from server.twins.core import ids
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from server.twins.anthropic.asked import MessageRequest
+    from server.twins.anthropic.asked import CountRequest, MessageRequest
     from server.twins.anthropic.conversation import Json
     from server.twins.anthropic.conversations import Conversations
+    from server.twins.anthropic.door import Door
     from server.twins.anthropic.prompt_cache import Read
     from server.twins.anthropic.script import Shelf
     from server.twins.core import Site
 
 
 class Rehearsal:
-    def __init__(self, site: Site, shelf: Shelf, conversations: Conversations) -> None:
+    def __init__(self, site: Site, door: Door, shelf: Shelf, conversations: Conversations) -> None:
         self._site = site
         self._shelf = shelf
         self._conversations = conversations
-        self._door = Door(site)
-        self._limits = Limits(site, self._door.organization)
+        self._door = door
+        self._limits = Limits(site, door.organization)
         self._cache = PromptCache(site)
         self._diagnosis = Diagnosis()
         self._interruptions = Interruptions()
@@ -62,6 +62,7 @@ class Rehearsal:
         asked = rules.check_message(body, version, self._site.credential)
         seen = prompt.read(body)
         rules.check_length(seen)
+        self._check_end(asked, body)
         answer = self._answer(asked, body)
         read = self._cache.read(seen)
         self._limits.admit(read.charged)
@@ -80,7 +81,7 @@ class Rehearsal:
     async def count_tokens(self, request: Request) -> Response:
         version = self._door.admit(request)
         body = await body_of(request)
-        rules.check_count(body, version, self._site.credential)
+        self._check_end(rules.check_count(body, version, self._site.credential), body)
         self._limits.admit_count()
         return JSONResponse({"input_tokens": prompt.read(body).tokens}, headers=self._headers())
 
@@ -92,15 +93,20 @@ class Rehearsal:
         self._door.admit(request)
         return JSONResponse(models.one(request.path_params["model_id"]), headers=self._headers())
 
+    def _check_end(self, asked: CountRequest, body: Json) -> None:
+        """The model takes the turn; it never goes on in the middle of one but where it paused itself."""
+        messages = body["messages"]
+        if messages[-1]["role"] == "assistant" and not play.paused(messages, _offered(asked), self._shelf.scripts()):
+            raise invalid(order.PREFILL)
+
     def _headers(self) -> dict[str, str]:
-        return {"request-id": request_id(), **self._door.headers()}
+        return {"request-id": request_id()}
 
     def _answer(self, asked: MessageRequest, body: Json) -> Answer:
         if asked.max_tokens == 0:
             return Answer([], "max_tokens")  # only to fill the cache: nothing is said
-        offered = {tool.name for tool in asked.tools or [] if isinstance(tool, CustomTool)}
         try:
-            return compose(next_beat(body["messages"], offered, self._shelf.scripts()), asked)
+            return compose(play.next_beat(body["messages"], _offered(asked), self._shelf.scripts()), asked)
         except ScriptError as wrong:
             raise error(500, f"The rehearsal's script does not fit its app: {wrong}") from None
 
@@ -131,3 +137,7 @@ class Rehearsal:
         if block["type"] == "thinking":
             return {**block, "signature": order.signature(block["thinking"], self._site.credential)}
         return {**block, "caller": {"type": "direct"}} if block["type"] == "tool_use" else block
+
+
+def _offered(asked: CountRequest) -> set[str]:
+    return {tool.name for tool in asked.tools or [] if isinstance(tool, CustomTool)}
