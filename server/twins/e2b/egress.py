@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from asyncio.subprocess import DEVNULL, PIPE
 from base64 import b64encode
 from dataclasses import dataclass, field
@@ -13,8 +12,10 @@ from urllib.parse import unquote, urlsplit
 from server.twins.e2b.relay import join
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from server.twins.e2b.network import Policy
 
 DEFAULT_REGISTRY = "https://registry.npmjs.org/"
 NPM_LIMIT = 20.0
@@ -22,32 +23,6 @@ HEAD_LIMIT = 10.0
 CONNECT_LIMIT = 30.0
 PORT = 3128
 """Where it listens in the sandbox."""
-
-
-@dataclass(frozen=True)
-class Allowed:
-    """Who may be reached. `hosts` are names, `*.name` or `name:port`; `trusted` may also be on a private address."""
-
-    hosts: frozenset[str] = frozenset()
-    trusted: frozenset[str] = frozenset()
-
-    @classmethod
-    def of(cls, registry: str, hosts: list[str]) -> Allowed:
-        parts = urlsplit(registry)
-        port = parts.port or (80 if parts.scheme == "http" else 443)
-        return cls(frozenset(host.lower() for host in hosts), frozenset({f"{parts.hostname}:{port}"}))
-
-    def admits(self, host: str, port: int) -> bool:
-        host = host.lower().rstrip(".")
-        if f"{host}:{port}" in self.trusted:
-            return True
-        names = {host, *(f"*.{tail}" for tail in _tails(host))}
-        return any(f"{name}:{port}" in self.hosts or (name in self.hosts and port in (80, 443)) for name in names)
-
-
-def _tails(host: str) -> list[str]:
-    labels = host.split(".")
-    return [".".join(labels[start:]) for start in range(1, len(labels))]
 
 
 async def registry_of(node: Path, environ: Mapping[str, str]) -> str:
@@ -72,7 +47,8 @@ async def registry_of(node: Path, environ: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True)
 class Proxy:
-    allowed: Allowed
+    policy: Callable[[], Policy]
+    """Who may be reached, asked for every connection."""
     environ: Mapping[str, str] = field(default_factory=dict[str, str])
     """The host's own environment: if it reaches the internet through a proxy, so do we."""
 
@@ -87,7 +63,7 @@ class Proxy:
         except (OSError, ValueError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             writer.close()
             return
-        if not self.allowed.admits(host, port):
+        if not self.policy().admits(host, port):
             _refuse(writer, 403, f"{host}:{port} is not a host this sandbox may reach")
             return
         try:
@@ -108,9 +84,8 @@ class Proxy:
         # The address looked at is the address dialled, or a name could change its mind in between.
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=1)
         addresses = [str(sockaddr[0]) for *_, sockaddr in found]
-        if f"{host.lower()}:{port}" not in self.allowed.trusted:
-            addresses = [address for address in addresses if ipaddress.ip_address(address).is_global]
-        for address in addresses:
+        policy = self.policy()
+        for address in [each for each in addresses if policy.reaches(host, port, each)]:
             try:
                 return await asyncio.open_connection(address, port)
             except OSError:

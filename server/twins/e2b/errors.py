@@ -1,22 +1,37 @@
-"""E2B's error bodies, and what envd's Connect services answer with."""
+"""E2B's error bodies: of the control API, of the proxy before the sandboxes, and of envd in them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from server.errors import StackError
 from server.twins.core import WireError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from connectrpc.errors import ConnectError
 
 NOT_FOUND = "The sandbox was not found"
 PORT_CLOSED = "The sandbox is running but port is not open"
+TRAFFIC_HEADER = "e2b-traffic-access-token"
 
 
-def wire(status: int, message: str, error_code: str | None = None) -> WireError:
+def wire(
+    status: int, message: str, error_code: str | None = None, headers: Mapping[str, str] | None = None
+) -> WireError:
     """A control or `/files` error: `{"code", "message", "error_code"?}` (E2B's API specification, `Error`)."""
-    return WireError(status, {"code": status, "message": message, **({"error_code": error_code} if error_code else {})})
+    body: dict[str, Any] = {"code": status, "message": message}
+    return WireError(status, {**body, **({"error_code": error_code} if error_code else {})}, headers)
+
+
+def missing(sandbox_id: str) -> WireError:
+    return wire(404, f"Sandbox \"{sandbox_id}\" doesn't exist or you don't have access to it")
+
+
+def envd_error(status: int, message: str, code: str | int | None = None) -> WireError:
+    """envd's own refusal; a Connect service's has its code as a word."""
+    return WireError(status, {"code": status if code is None else code, "message": message})
 
 
 def proxy_error(sandbox: str, message: str) -> WireError:
@@ -45,6 +60,9 @@ _CONNECT = {
     "EEXIST": "ALREADY_EXISTS",
     "ENOTDIR": "INVALID_ARGUMENT",
     "EISDIR": "INVALID_ARGUMENT",
+    "EINVAL": "INVALID_ARGUMENT",
+    "ELOOP": "FAILED_PRECONDITION",
+    **dict.fromkeys(("EACCES", "EPERM", "EROFS"), "PERMISSION_DENIED"),
 }
 _HTTP = {"ENOENT": 404, "EISDIR": 400, "ENOTDIR": 400, "EINVAL": 400, "ENOSPC": 507, "EDQUOT": 507}
 
@@ -53,10 +71,7 @@ def as_connect(trouble: FileTrouble) -> ConnectError:
     from connectrpc.code import Code
     from connectrpc.errors import ConnectError
 
-    code = _CONNECT.get(
-        trouble.name, "PERMISSION_DENIED" if trouble.name in ("EACCES", "EPERM", "EROFS") else "INTERNAL"
-    )
-    return ConnectError(Code[code], str(trouble))
+    return ConnectError(Code[_CONNECT.get(trouble.name, "INTERNAL")], str(trouble))
 
 
 def as_wire(trouble: FileTrouble, path: str) -> WireError:
@@ -64,4 +79,6 @@ def as_wire(trouble: FileTrouble, path: str) -> WireError:
         return wire(404, f"path '{path}' does not exist")
     if trouble.name == "EISDIR":
         return wire(400, f"path '{path}' is a directory")
-    return wire(_HTTP.get(trouble.name, 500), str(trouble))
+    if trouble.name in ("ENOSPC", "EDQUOT"):
+        return wire(507, "not enough disk space available")
+    return wire(_HTTP.get(trouble.name, 500), f"error opening file '{path}': {trouble}")

@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Any
 import h11
 
 from server.errors import StackError
+from server.twins.core import WireError
+from server.twins.e2b import ingress
 from server.twins.e2b.errors import NOT_FOUND, PORT_CLOSED, FileTrouble, NoSandbox
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    import ssl
+    from collections.abc import AsyncGenerator
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from server.twins.e2b.machine import Machine
-
-    Find = Callable[[str], Awaitable[Machine]]
+    from server.twins.e2b.state import Sandboxes
 
 HOST = re.compile(rb"(\d{1,5})-([a-z0-9]+)\.")
 ENVD_PORT = 49983
@@ -39,17 +40,20 @@ ANSWER_LIMIT = 120.0
 
 
 def addressed(scope: Scope) -> tuple[int, str] | None:
-    """The port and sandbox a request's Host names."""
-    host = dict(scope["headers"]).get(b"host", b"")
-    return (int(match[1]), match[2].decode()) if (match := HOST.match(host)) else None
+    """The port and sandbox a request is for: as its routing headers say, or its Host."""
+    headers = dict(scope["headers"])
+    sandbox, port = headers.get(b"e2b-sandbox-id", b""), headers.get(b"e2b-sandbox-port", b"")
+    if sandbox and port.isdigit():
+        return int(port), sandbox.decode("latin-1")
+    return (int(match[1]), match[2].decode()) if (match := HOST.match(headers.get(b"host", b""))) else None
 
 
 class Preview:
     """In front of the twin's own app: takes the requests that are for a sandbox's port."""
 
-    def __init__(self, app: ASGIApp, find: Find) -> None:
+    def __init__(self, app: ASGIApp, sandboxes: Sandboxes) -> None:
         self._app = app
-        self._find = find
+        self._sandboxes = sandboxes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         place = addressed(scope) if scope["type"] in ("http", "websocket") else None
@@ -58,18 +62,31 @@ class Preview:
             return
         port, sandbox = place
         try:
-            sock = await (await self._find(sandbox)).dial(port)
-        except (NoSandbox, StackError):
+            record = self._sandboxes.get(sandbox)
+            if body := ingress.refusal(record, scope["headers"]):  # before anything wakes up
+                await _refuse(scope, receive, send, body)
+                return
+            sock = await (await self._sandboxes.machine(sandbox)).dial(port)
+        except (NoSandbox, StackError, WireError):
             await _refuse(scope, receive, send, {"sandboxId": sandbox, "message": NOT_FOUND, "code": 502})
         except (OSError, FileTrouble, TimeoutError):
-            await _refuse(
-                scope, receive, send, {"sandboxId": sandbox, "message": PORT_CLOSED, "port": port, "code": 502}
-            )
+            body = {"sandboxId": sandbox, "message": PORT_CLOSED, "port": port, "code": 502}
+            await _refuse(scope, receive, send, body)
         else:
-            if scope["type"] == "http":
-                await _http(scope, receive, send, sock)
-            else:
-                await _websocket(scope, receive, send, sock)
+            heard = {**scope, "headers": ingress.as_heard(record, port, scope["headers"])}
+            tls = _unverified() if ingress.speaks_tls(record, port) else None
+            serve = _http if scope["type"] == "http" else _websocket
+            await serve(heard, receive, send, sock, tls)
+
+
+def _unverified() -> ssl.SSLContext:
+    """For a server in a sandbox that does TLS itself, with a certificate of its own making."""
+    import ssl
+
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, body: dict[str, Any]) -> None:
@@ -78,12 +95,16 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, body: dict[str, An
         await send({"type": "websocket.close", "code": 1013, "reason": body["message"]})
         return
     headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
-    await send({"type": "http.response.start", "status": 502, "headers": headers})
+    await send({"type": "http.response.start", "status": body["code"], "headers": headers})
     await send({"type": "http.response.body", "body": json.dumps(body).encode()})
 
 
-async def _http(scope: Scope, receive: Receive, send: Send, sock: socket.socket) -> None:
-    reader, writer = await asyncio.open_connection(sock=sock)
+async def _http(scope: Scope, receive: Receive, send: Send, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
+    try:
+        reader, writer = await asyncio.open_connection(sock=sock, ssl=tls, server_hostname="localhost" if tls else None)
+    except OSError:
+        await _refuse(scope, receive, send, {"message": PORT_CLOSED, "code": 502})
+        return
     upstream = h11.Connection(h11.CLIENT)
     started = False
     try:
@@ -145,7 +166,9 @@ async def _answers(upstream: h11.Connection, reader: asyncio.StreamReader) -> As
         yield event
 
 
-async def _websocket(scope: Scope, receive: Receive, send: Send, sock: socket.socket) -> None:
+async def _websocket(
+    scope: Scope, receive: Receive, send: Send, sock: socket.socket, tls: ssl.SSLContext | None
+) -> None:
     from websockets.asyncio.client import connect
     from websockets.exceptions import WebSocketException
 
@@ -155,8 +178,9 @@ async def _websocket(scope: Scope, receive: Receive, send: Send, sock: socket.so
     await receive()
     try:
         async with connect(
-            f"ws://{headers[b'host'].decode()}{path}",
+            f"{'wss' if tls else 'ws'}://{headers[b'host'].decode()}{path}",
             sock=sock,
+            ssl=tls,
             subprotocols=scope.get("subprotocols") or None,
             additional_headers=passed,
             user_agent_header=None,

@@ -4,7 +4,7 @@ Kept are modes, times, links of both kinds, extended attributes and the overlay'
 holds open folders, never paths, so a tree that changes under it leads nowhere else.
 """
 
-# ruff: noqa: PTH101, PTH103, PTH104, PTH108, PTH118, PTH120, PTH123 - bare names keep this light
+# ruff: noqa: PTH101, PTH103, PTH108, PTH120, PTH123 - bare names keep this light
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from server.twins.e2b.inside.jail import place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from server.twins.e2b.inside.jail import Answer, Jail
 
@@ -90,7 +90,7 @@ def _one(tar: tarfile.TarFile, here: int, name: str, path: str, links: dict[tupl
 
 
 @contextlib.contextmanager
-def _folder(name: str, here: int):  # type: ignore[no-untyped-def]
+def _folder(name: str, here: int) -> Generator[int]:
     opened = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=here)
     try:
         yield opened
@@ -134,7 +134,7 @@ def _lay(tar: tarfile.TarFile, entry: tarfile.TarInfo, target: str, root: str) -
     with contextlib.suppress(FileNotFoundError):
         os.unlink(target)
     if entry.issym():
-        os.symlink(entry.linkname, target)
+        os.symlink(entry.linkname, target)  # noqa: PTH211
     elif entry.islnk():
         os.link(f"{root}/{entry.linkname}", target)
     elif entry.isfifo():

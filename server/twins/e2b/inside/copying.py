@@ -1,6 +1,6 @@
 """A template build's COPY: files of an uploaded archive, put where the instruction says."""
 
-# ruff: noqa: PTH101, PTH103, PTH108, PTH112, PTH114, PTH118, PTH119, PTH120, PTH207, PTH208
+# ruff: noqa: PTH101, PTH103, PTH108, PTH112, PTH114, PTH118, PTH119, PTH120, PTH207
 
 from __future__ import annotations
 

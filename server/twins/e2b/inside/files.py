@@ -1,6 +1,6 @@
 """Files and folders, as envd's `Filesystem` service and its `/files` have them."""
 
-# ruff: noqa: PTH100, PTH101, PTH102, PTH103, PTH104, PTH107, PTH108, PTH112, PTH115, PTH116, PTH118, PTH119, PTH120
+# ruff: noqa: PTH103, PTH104, PTH108, PTH112, PTH115, PTH116, PTH118, PTH119, PTH120
 # ruff: noqa: PTH208 - bare names keep what every child of the supervisor carries light
 
 from __future__ import annotations

@@ -49,11 +49,11 @@ def kill_jail(jail: Jail, number: int) -> None:
 def members(jail: Jail) -> list[int]:
     """The processes of the sandbox we are in, not counting ourselves."""
     mark = jail["mark"].encode() if jail else None
-    found: list[int] = []
-    for name in os.listdir("/proc") if os.path.isdir("/proc") else ():  # noqa: PTH112, PTH208
-        if name.isdigit() and int(name) != os.getpid() and (mark is None or _carries(name, mark)):
-            found.append(int(name))
-    return found
+    return [
+        int(name)
+        for name in (os.listdir("/proc") if os.path.isdir("/proc") else ())  # noqa: PTH112, PTH208
+        if name.isdigit() and int(name) != os.getpid() and (mark is None or _carries(name, mark))
+    ]
 
 
 def _carries(name: str, mark: bytes) -> bool:

@@ -1,0 +1,28 @@
+"""What is there but not whole: `METHOD /path` of E2B's specification (or of envd's) to what is missing."""
+
+from __future__ import annotations
+
+MEMORY = "files only, /tmp among them: processes and their memory are not kept, and the start command runs anew"
+
+PARTIAL: dict[str, str] = {
+    "POST /sandboxes": "mcp, iam, volumeMounts, network.rules and network.egressProxy are refused or left out; "
+    "dnsServers changes nothing, for names are resolved outside; where nothing is said of the internet only the "
+    "package registry can be reached; HTTP and HTTPS leave through a proxy (HTTP_PROXY), other protocols do not; "
+    "the only user is root; 'base' is the prepared image under the SDK's default name",
+    "POST /sandboxes/{sandboxID}/pause": "the memory of a paused sandbox lasts until the twin itself is restarted; "
+    "requireHealthyGuest changes nothing",
+    "POST /sandboxes/{sandboxID}/snapshots": MEMORY,
+    "POST /sandboxes/{sandboxID}/fork": MEMORY,
+    "PUT /sandboxes/{sandboxID}/network": "rules and egressProxy are refused; connections that are open stay open",
+    "GET /sandboxes/{sandboxID}/metrics": "the last hour; the time of processes that have ended counts only as far as "
+    "a parent that still lives has taken it over; the page cache is /tmp's alone; memory and processors are told as "
+    "the template has them, and are not enforced by this number",
+    "GET /sandboxes/{sandboxID}/logs": "the last 1,000 entries, in memory: gone with the sandbox and with the twin",
+    "GET /v2/sandboxes/{sandboxID}/logs": "as above",
+    "POST /v3/templates": "minFreeDiskMB changes nothing",
+    "POST /v2/templates/{templateID}/builds/{buildID}": "only on the prepared image and on templates built from it "
+    "(others are refused in the build's status); no step is cached; the only user is root; what lies outside /app, "
+    "/root, /run and /tmp is read-only; the started process is not kept running, but started for each sandbox anew, "
+    "which a create waits for; with weak isolation every build is refused",
+    "GET /templates/{templateID}/builds/{buildID}/logs": "cursor and source change nothing",
+}
