@@ -146,7 +146,7 @@ def _finds_no_namespaces(_folder: Path) -> Tier:
 
 
 async def test_it_is_never_chosen_without_consent(tmp_path: Path) -> None:
-    from server.twins.e2b import app as twin
+    from server.twins.e2b import setup as twin
 
     home = e2b_stage.make_home(tmp_path)
     with pytest.MonkeyPatch.context() as patch:
