@@ -4,6 +4,8 @@ from __future__ import annotations
 
 MEMORY = "files only, /tmp among them: processes and their memory are not kept, and the start command runs anew"
 
+REFUSED = "refused with 403, as E2B refuses a team that may not use it"
+
 PARTIAL: dict[str, str] = {
     "POST /sandboxes": "mcp, iam, volumeMounts, network.rules and network.egressProxy are refused or left out; "
     "dnsServers changes nothing, for names are resolved outside; where nothing is said of the internet only the "
@@ -25,4 +27,7 @@ PARTIAL: dict[str, str] = {
     "/root, /run and /tmp is read-only; the started process is not kept running, but started for each sandbox anew, "
     "which a create waits for; with weak isolation every build is refused",
     "GET /templates/{templateID}/builds/{buildID}/logs": "cursor and source change nothing",
+    **{f"{method} /{what}": REFUSED for what in ("secrets", "volumes") for method in ("GET", "POST")},
+    **{f"{method} /secrets/{{secretID}}": REFUSED for method in ("GET", "POST", "DELETE")},
+    **{f"{method} /volumes/{{volumeID}}": REFUSED for method in ("GET", "DELETE")},
 }

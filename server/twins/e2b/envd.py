@@ -24,8 +24,11 @@ INTERNAL = ("/init", "/freeze", "/unfreeze", "/collapse", "/fsfreeze", "/fsthaw"
 
 def routes(front: Front, sandboxes: Sandboxes, metrics: Metrics) -> list[Route]:
     async def health(request: Request) -> Response:
-        """Whether a sandbox is running. Asking does not bring one up: the SDK asks after one that has just died."""
+        """Whether a sandbox is running, or, where none is named, whether the API is. Asking does not bring one up: the
+        SDK asks after one that has just died."""
         name = front.named(request)
+        if not name:
+            return Response("Health check successful")
         if not sandboxes.is_running(name):
             raise proxy_error(name, NOT_FOUND)
         return Response(status_code=204)
