@@ -43,8 +43,11 @@ def _build(vendor: str, home: Home, facts: StackFacts) -> Starlette:
             return posthog.build(site)
         case "github":
             from server.twins import github
+            from server.twins.github.git import git_identity
 
-            return github.build(site)
+            runs_as = git_identity()
+            # Who is not ourselves cannot reach what lies in our home.
+            return github.build(site, folder=home.stack / "github" if runs_as.uid else None, identity=runs_as)
         case "e2b":
             return _e2b(site, home, facts)
         case "anthropic":

@@ -43,7 +43,8 @@ async def made(client: httpx.AsyncClient, name: str = "mk0r-abc", **fields: Any)
 
 async def a_token_for(client: httpx.AsyncClient, *repositories: str, hours: int = 1, writes: bool = True) -> str:
     expires_at = (datetime.now(UTC) + timedelta(hours=hours)).isoformat()
-    asked = {"repositories": repositories, "expires_at": expires_at, "writes": writes}
+    permissions = {"contents": "write" if writes else "read"}
+    asked = {"repositories": repositories, "expires_at": expires_at, "permissions": permissions}
     return (await client.post("/_twin/tokens", json=asked, headers=ADMIN)).json()["token"]
 
 
@@ -197,7 +198,7 @@ async def test_lists_are_paged_with_links(client: httpx.AsyncClient) -> None:
         page = await client.get(url)
         names += [each["name"] for each in page.json()]
         url = page.links["next"]["url"] if "next" in page.links else None
-    assert names == ["r4", "r3", "r2", "r1", "r0"]
+    assert names == ["r0", "r1", "r2", "r3", "r4"]
 
 
 async def test_every_answer_carries_githubs_headers(client: httpx.AsyncClient) -> None:

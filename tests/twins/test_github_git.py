@@ -122,7 +122,8 @@ async def test_git_is_asked_who_it_is_before_anything_else(client: httpx.AsyncCl
 
 async def test_a_token_pushes_only_where_and_while_it_may(client: httpx.AsyncClient, tmp_path: Path) -> None:
     async def lent(*repositories: str, until: str = "2100-01-01T00:00:00+00:00", writes: bool = True) -> str:
-        asked = {"repositories": repositories, "expires_at": until, "writes": writes}
+        permissions = {"contents": "write" if writes else "read"}
+        asked = {"repositories": repositories, "expires_at": until, "permissions": permissions}
         return (await client.post("/_twin/tokens", json=asked, headers=ADMIN)).json()["token"]
 
     work = await a_work_tree(tmp_path)

@@ -1,19 +1,29 @@
 """The GitHub twin: the REST API and git's smart HTTP, on one address, over real bare repositories.
 
-The operator's token is that of the user `mk0r`, who owns the organisation `mk0r-apps`. A repository lies in
-`repositories/<id>.git`.
+The operator's token is that of the user `mk0r`, who owns the organisation `mk0r-apps` and a GitHub App installed on
+both. A repository lies in `repositories/<id>.git`.
 """
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from server.local.identity import Identity
 from server.twins.core import app
-from server.twins.github import errors
-from server.twins.github.routes import Routes, dressed
+from server.twins.github.door import Door
+from server.twins.github.earlier import move_repositories
+from server.twins.github.git import Git
+from server.twins.github.git.hooks import write_hooks
+from server.twins.github.keep import HubKeep
+from server.twins.github.routes import all_routes
 from server.twins.github.state import Hub
+from server.twins.github.view import Viewing
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from pathlib import Path
+
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
@@ -23,10 +33,34 @@ if TYPE_CHECKING:
 __all__ = ["build"]
 
 
-def build(site: Site) -> Starlette:
-    routes = Routes(site, Hub(site)).all()
-    return app(site, routes, exception_handlers={404: _not_found, 405: _not_found})
+def build(site: Site, *, folder: Path | None = None, identity: Identity | None = None) -> Starlette:
+    """`folder` holds the repositories and the hooks; git runs as `identity`, which must be able to reach it."""
+    place, runs_as = folder or site.data, identity or Identity()
+    repositories = place / "repositories"
+    if runs_as.uid is not None:
+        place.mkdir(parents=True, exist_ok=True)
+        place.chmod(0o755)
+    move_repositories(site.data / "repositories", repositories, runs_as)
+    repositories.mkdir(parents=True, exist_ok=True)
+    repositories.chmod(0o700)
+    runs_as.own(repositories)
+    write_hooks(place / "hooks")
+    hub = Hub(site, Git(place / "hooks", runs_as), repositories)
+    door = Door(hub)
 
+    async def not_found(request: Request, _error: Exception) -> Response:
+        return door.unrouted(request)
 
-async def _not_found(_request: Request, _error: Exception) -> Response:
-    return dressed(errors.not_found().response())
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
+        yield
+        await hub.settle()
+
+    return app(
+        site,
+        all_routes(hub, door),
+        lifespan,
+        view=Viewing(hub).view,
+        keep=HubKeep(hub, runs_as),
+        exception_handlers={404: not_found, 405: not_found},
+    )

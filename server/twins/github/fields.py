@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from server.twins.github import errors
 
@@ -27,8 +27,18 @@ def text(body: dict[str, Any], name: str, *, needed: bool = False) -> Any:
     if value is None and needed:
         raise errors.not_supplied(name)
     if value is not None and not isinstance(value, str):
-        raise errors.wrong_type(name, value, "string")
+        raise errors.wrong_type(name, value, "a string")
     return value
+
+
+def many(body: dict[str, Any], name: str, *, needed: bool = False) -> list[Any]:
+    """A list; empty when it is not there and need not be."""
+    value = body.get(name)
+    if value is None and needed:
+        raise errors.not_supplied(name)
+    if value is not None and not isinstance(value, list):
+        raise errors.wrong_type(name, value, "an array")
+    return cast("list[Any]", value or [])
 
 
 def flag(body: dict[str, Any], name: str, *, default: bool = False) -> bool:
@@ -36,5 +46,5 @@ def flag(body: dict[str, Any], name: str, *, default: bool = False) -> bool:
     if value is None:
         return default
     if not isinstance(value, bool):
-        raise errors.wrong_type(name, value, "boolean")
+        raise errors.wrong_type(name, value, "a boolean")
     return value

@@ -1,60 +1,100 @@
-"""The primary rate limit: so many calls an hour per token (GitHub docs, "Rate limits for the REST API").
+"""GitHub's limits (GitHub docs, "Rate limits for the REST API").
 
-The secondary limits (80 creations a minute, 500 an hour, 100 calls at once) would be counted here too.
+Primary: so many calls an hour of a user, an installation (50 more for every repository past its twentieth) or an
+address. Secondary: 100 calls at once, 900 points a
+minute (a read costs 1, a write 5), 80 creations a minute and 500 an hour. A 304 answer costs nothing.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from server.twins.core import RateLimit, Verdict
+from server.twins.github import errors
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Generator
 
-AUTHENTICATED, ANONYMOUS = 5000, 60
-WINDOW = timedelta(hours=1)
+    from server.twins.core import Site
+    from server.twins.github.actors import Actor
+    from server.twins.github.installations import Installations
 
-
-@dataclass
-class Window:
-    limit: int
-    ends: datetime
-    used: int = 0
-
-    @property
-    def remaining(self) -> int:
-        return max(0, self.limit - self.used)
-
-    def count(self) -> bool:
-        """Use one call; whether there was one left."""
-        self.used += 1
-        return self.used <= self.limit
-
-    def headers(self) -> dict[str, str]:
-        return {
-            "X-RateLimit-Limit": str(self.limit),
-            "X-RateLimit-Remaining": str(self.remaining),
-            "X-RateLimit-Used": str(min(self.used, self.limit)),
-            "X-RateLimit-Reset": str(int(self.ends.timestamp())),
-            "X-RateLimit-Resource": "core",
-        }
-
-    def document(self) -> dict[str, int]:
-        used = min(self.used, self.limit)
-        return {"limit": self.limit, "used": used, "remaining": self.remaining, "reset": int(self.ends.timestamp())}
+HOUR, MINUTE = 3600.0, 60.0
+AT_ONCE = "at once"
+WRITE_POINTS = 5
+REFUSED_SECONDS = 60
+"""What GitHub asks for where it cannot say when it will be better."""
 
 
 class Limits:
-    def __init__(self, clock: Callable[[], datetime]) -> None:
-        self._clock = clock
-        self._windows: dict[str, Window] = {}
+    def __init__(self, site: Site, installations: Installations) -> None:
+        self._site = site
+        self._installations = installations
+        self._users = RateLimit(site, "core", limit=5000, seconds=HOUR)
+        self._strangers = RateLimit(site, "core without a token", limit=60, seconds=HOUR)
+        self._installed = RateLimit(site, "core of an installation, at most", limit=12_500, seconds=HOUR)
+        self._points = RateLimit(site, "points a minute", limit=900, seconds=MINUTE)
+        self._creations = [
+            RateLimit(site, "creations a minute", limit=80, seconds=MINUTE),
+            RateLimit(site, "creations an hour", limit=500, seconds=HOUR),
+        ]
+        self._at_once = RateLimit(site, AT_ONCE, limit=100, seconds=HOUR)  # holds the figure; the count is below
+        self._open = Counter[str]()
 
-    def window(self, token: str | None) -> Window:
-        """The window a token's calls are counted in now; None stands for strangers."""
-        now = self._clock()
-        window = self._windows.get(token or "")
-        if window is None or window.ends <= now:
-            window = Window(AUTHENTICATED if token else ANONYMOUS, now + WINDOW)
-            self._windows[token or ""] = window
-        return window
+    @contextmanager
+    def inside(self, who: str) -> Generator[None]:
+        """One of the caller's requests at once. Raises when there are too many."""
+        most = self._site.limits.allowances[AT_ONCE].limit
+        if self._open[who] >= most and self._site.limits.enforced:
+            raise errors.secondary_rate_limited(REFUSED_SECONDS)
+        self._open[who] += 1
+        try:
+            yield
+        finally:
+            self._open[who] -= 1
+
+    def admit(self, actor: Actor | None, address: str, method: str, *, creates: bool) -> None:
+        """Raises what a caller over one of the limits is told."""
+        who = self.who(actor, address)
+        if self.standing(actor, address).remaining == 0 and self._site.limits.enforced:
+            raise self._exceeded(actor, address)
+        points = self._points.take(who, 1 if method in ("GET", "HEAD") else WRITE_POINTS)
+        if not points.allowed:
+            raise errors.secondary_rate_limited(points.retry_after)
+        for limit in self._creations if creates else ():
+            if not (verdict := limit.take(who)).allowed:
+                raise errors.content_rate_limited(verdict.retry_after)
+
+    def count(self, actor: Actor | None, address: str) -> None:
+        """A call that costs."""
+        self._limit(actor).take(self.who(actor, address))
+
+    def standing(self, actor: Actor | None, address: str) -> Verdict:
+        verdict = self._limit(actor).look(self.who(actor, address))
+        if actor is None or actor.kind != "installation":
+            return verdict
+        repositories = self._installations.repositories(self._installations.of(actor))
+        earned = 5000 + 50 * max(0, len(repositories) - 20)
+        used, limit = verdict.limit - verdict.remaining, min(verdict.limit, earned)
+        return replace(verdict, limit=limit, remaining=max(0, limit - used))
+
+    def _limit(self, actor: Actor | None) -> RateLimit:
+        if actor is None:
+            return self._strangers
+        return self._installed if actor.kind == "installation" else self._users
+
+    @staticmethod
+    def who(actor: Actor | None, address: str) -> str:
+        """All tokens of a user share one allowance, and so do all of an installation."""
+        if actor is None:
+            return f"address {address}"
+        return f"installation {actor.installation}" if actor.installation else f"{actor.kind} {actor.account['id']}"
+
+    def _exceeded(self, actor: Actor | None, address: str) -> errors.Refusal:
+        if actor is None:
+            return errors.anonymous_rate_limited(address)
+        who = f"installation ID {actor.installation}" if actor.installation else f"user ID {actor.account['id']}"
+        return errors.rate_limited(who)

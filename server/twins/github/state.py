@@ -1,227 +1,125 @@
-"""Owners, tokens and repositories: what exists, who sees it, what a name may be."""
+"""The whole of the twin's GitHub: its parts, and what concerns several of them at once."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import asyncio
+import logging
 from typing import TYPE_CHECKING, Any
 
-from server.twins.core import ids
-from server.twins.core.auth import digest, same
 from server.twins.github import errors
-from server.twins.github.fields import FLAGS, flag, text
-from server.twins.github.git import BareRepository, Person
+from server.twins.github.access import Access
+from server.twins.github.accounts import Accounts, now
+from server.twins.github.actors import Actor
+from server.twins.github.app_key import app_key
+from server.twins.github.collaborators import Collaborators
+from server.twins.github.deploy_keys import DeployKeys
+from server.twins.github.earlier import complete_repositories
+from server.twins.github.installations import Installations
+from server.twins.github.repositories import Repositories
+from server.twins.github.templates import Templates
+from server.twins.github.tickets import Tickets
+from server.twins.github.tokens import Tokens
+from server.twins.github.transfers import Transfers
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
     from pathlib import Path
 
     from server.twins.core import Site
+    from server.twins.github.git import Git
 
 Doc = dict[str, Any]
 
-LOGIN = "mk0r"
-"""The user whose token the operator holds."""
-ORGANIZATION = "mk0r-apps"
-"""An organisation that user owns."""
-_IDS = {LOGIN: 1001, ORGANIZATION: 1002}
-LONGEST_NAME = 100
+log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class Actor:
-    """Whoever holds a token. `repositories` limits it to those full names; None means all."""
-
-    token: str
-    repositories: frozenset[str] | None
-    writes: bool
-
-    def sees(self, repository: Doc) -> bool:
-        return self.repositories is None or full_name(repository).lower() in self.repositories
-
-    def may_push(self, repository: Doc) -> bool:
-        return self.writes and self.sees(repository) and not repository["archived"]
-
-    @property
-    def is_user(self) -> bool:
-        """A token of the user's own; others stand for one repository only."""
-        return self.repositories is None
+_OF_A_REPOSITORY = ("collaborator", "deploy_key", "invitation", "transfer")
 
 
 class Hub:
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, git: Git, folder: Path) -> None:
+        """`folder` holds the bare repositories; git's own identity owns it."""
         self.site = site
-        self._records = site.records()
-        self._folders = site.data / "repositories"
-        self._folders.mkdir(exist_ok=True, mode=0o700)
+        self.records = site.records()
+        self.key = app_key(site.data, now(site))
+        self.tickets = Tickets(site)
+        self.accounts = Accounts(site, self.records)
+        self.access = Access(self.records, self.accounts)
+        self.tokens = Tokens(site, self.records, self.accounts)
+        self.repositories = Repositories(site, self.records, self.accounts, git, folder)
+        self.collaborators = Collaborators(site, self.records, self.accounts, self.access)
+        self.deploy_keys = DeployKeys(site, self.records)
+        self.templates = Templates(self.repositories)
+        self.transfers = Transfers(site, self.records, self.accounts, self.repositories, self.collaborators)
+        self.installations = Installations(site, self.records, self.key, self.accounts, self.tokens, self.repositories)
+        self._later: set[asyncio.Task[None]] = set()
+        self.begin()
 
-    # Owners and tokens
-
-    def owner(self, login: str) -> tuple[str, int]:
-        """An owner's login as written, and id."""
-        for known, owner_id in _IDS.items():
-            if known == login.lower():
-                return known, owner_id
-        raise errors.not_found()
+    def begin(self) -> None:
+        """What is there on the first day."""
+        self.accounts.begin()
+        complete_repositories(self.records, self.accounts)
+        self.installations.begin()
+        self.transfers.begin()
 
     def actor(self, token: str) -> Actor | None:
-        if same(token, self.site.credential):
-            return Actor(digest(token), None, writes=True)
-        doc = self._records.get("token", digest(token)) if token else None
-        if doc is None or datetime.fromisoformat(doc["expires_at"]) <= self.site.clock():
-            return None
-        return Actor(digest(token), frozenset(doc["repositories"]), writes=doc["writes"])
+        """Who holds the token, or has signed the assertion. Raises what is wrong with an assertion."""
+        if token.startswith("ey") and token.count(".") == 2:  # noqa: PLR2004 - a JSON web token
+            self.key.verified(token, self.site.clock())
+            return Actor("app", f"app/{self.key.id}", self.app_owner)
+        return self.tokens.actor(token)
 
-    def lend_token(self, repositories: list[str], expires_at: datetime, *, writes: bool) -> str:
-        """A short-lived token for some repositories, as a GitHub App would mint it."""
-        token = ids.token("ghs_", 36)
-        doc = {
-            "repositories": [each.lower() for each in repositories],
-            "expires_at": expires_at.astimezone(UTC).isoformat(),
-            "writes": writes,
-        }
-        self._records.put("token", digest(token), doc)
-        return token
+    @property
+    def app_owner(self) -> Doc:
+        return self.accounts.get("mk0r")
 
-    # Repositories
-
-    async def create(self, login: str, body: Doc) -> Doc:
-        owner, _ = self.owner(login)
-        name = _repository_name(text(body, "name", needed=True))
-        if self._named(f"{owner}/{name}"):
-            raise errors.name_exists()
-        private = flag(body, "private", default=body.get("visibility") in ("private", "internal"))
-        now = self._now()
-        doc: Doc = {
-            "id": ids.number(),
-            "owner": owner,
-            "name": name,
-            "private": private,
-            "description": text(body, "description"),
-            "homepage": text(body, "homepage"),
-            "archived": False,
-            "default_branch": "main",
-            "created_at": now,
-            "updated_at": now,
-            "pushed_at": now,
-            **{field: flag(body, field, default=default) for field, default in FLAGS.items()},
-        }
-        auto_init = flag(body, "auto_init")
-        self._put(doc)  # the name is taken from here on, whoever asks meanwhile
-        try:
-            await self.git(doc).init("main")
-            if auto_init:
-                author = Person(owner, f"{owner}@users.noreply.github.com", now)
-                await self.git(doc).first_commit("main", "README.md", f"# {name}\n", author)
-        except BaseException:
-            self._forget(doc)
-            raise
-        return doc
+    # Repositories as a caller sees them
 
     def find(self, owner: str, name: str, actor: Actor | None) -> Doc:
-        """A repository this actor may see; a name it has left is answered with where it went."""
-        wanted = f"{owner}/{name}"
-        doc = self._named(wanted)
-        if doc is None and (moved := self._records.get("moved", wanted.lower())):
-            doc = self.by_id(moved["id"], actor)
-            raise errors.moved(f"{self.site.base_url}/repositories/{doc['id']}")
-        return self._shown_to(actor, doc)
+        """The repository of this name. Raises 404 for what the caller cannot see."""
+        return self._shown(actor, self.repositories.named(owner, name))
+
+    def moved(self, owner: str, name: str, actor: Actor | None) -> Doc | None:
+        """The repository that once had this name, for those who may see it."""
+        doc = None if self.repositories.named(owner, name) else self.repositories.moved(owner, name)
+        return doc if doc and self.access.sees(actor, doc) else None
 
     def by_id(self, repository_id: int, actor: Actor | None) -> Doc:
-        return self._shown_to(actor, self._records.get("repository", str(repository_id)))
+        return self._shown(actor, self.repositories.by_id(repository_id))
 
-    def repository_of_git(self, owner: str, name: str) -> Doc | None:
-        """For the git transport, which follows a rename by itself."""
-        wanted = f"{owner}/{name}"
-        moved = self._records.get("moved", wanted.lower())
-        return self._named(wanted) or (self._records.get("repository", str(moved["id"])) if moved else None)
-
-    def list(self, login: str | None, actor: Actor) -> list[Doc]:
-        """Newest first."""
-        docs = self._records.all("repository")[::-1]
-        return [doc for doc in docs if actor.sees(doc) and login in (None, doc["owner"])]
-
-    async def update(self, doc: Doc, body: Doc) -> Doc:
-        new = dict(doc)
-        for field in ("description", "homepage"):
-            if field in body:
-                new[field] = text(body, field)
-        for field in ("private", "archived", *FLAGS):
-            new[field] = flag(body, field, default=doc.get(field, False))
-        if "visibility" in body:
-            new["private"] = body["visibility"] != "public"
-        if branch := text(body, "default_branch"):
-            if branch not in await self.git(doc).branches():
-                raise errors.no_such_branch(branch)
-            await self.git(doc).point_head(branch)
-            new["default_branch"] = branch
-        if name := text(body, "name"):
-            self._rename(doc, new, _repository_name(name))
-        new["updated_at"] = self._now()
-        self._put(new)
-        return new
-
-    async def delete(self, doc: Doc) -> None:
-        self._forget(doc)
-        await self.git(doc).remove()
-
-    async def pushed(self, repository_id: int) -> None:
-        """After a push: the time of it, and the first branch of an empty repository becomes its default."""
-        doc = self._records.get("repository", str(repository_id))
-        if doc is None:
-            return
-        branches = await self.git(doc).branches()
-        if branches and doc["default_branch"] not in branches:
-            doc["default_branch"] = next(iter(branches))
-            await self.git(doc).point_head(doc["default_branch"])
-        self._put({**doc, "pushed_at": self._now(), "updated_at": self._now()})
-
-    def folder(self, doc: Doc) -> Path:
-        """By id, so that a rename moves nothing and a name can never point elsewhere."""
-        return self._folders / f"{doc['id']}.git"
-
-    def git(self, doc: Doc) -> BareRepository:
-        return BareRepository(self.folder(doc))
-
-    def _shown_to(self, actor: Actor | None, doc: Doc | None) -> Doc:
-        if doc is None or not (actor.sees(doc) if actor else not doc["private"]):
+    def _shown(self, actor: Actor | None, doc: Doc | None) -> Doc:
+        if doc is None or not self.access.sees(actor, doc):
             raise errors.not_found()
         return doc
 
-    def _named(self, name: str) -> Doc | None:
-        known = self._records.get("name", name.lower())
-        return self._records.get("repository", str(known["id"])) if known else None
+    def visible(self, actor: Actor | None, docs: list[Doc]) -> list[Doc]:
+        return [doc for doc in docs if self.access.sees(actor, doc)]
 
-    def _put(self, doc: Doc) -> None:
-        self._records.put("repository", str(doc["id"]), doc)
-        self._records.put("name", full_name(doc).lower(), {"id": doc["id"]})
-        self._records.delete("moved", full_name(doc).lower())
+    async def delete(self, doc: Doc) -> None:
+        for kind in _OF_A_REPOSITORY:
+            for each in self.records.all(kind):
+                if each["repository"] == doc["id"]:
+                    self.records.delete(kind, _id(kind, each))
+        await self.repositories.delete(doc)
 
-    def _forget(self, doc: Doc) -> None:
-        self._records.delete("name", full_name(doc).lower())
-        self._records.delete("repository", str(doc["id"]))
+    # Work that goes on after the answer
 
-    def _rename(self, old: Doc, new: Doc, name: str) -> None:
-        if name.lower() != old["name"].lower():
-            if self._named(f"{old['owner']}/{name}"):
-                raise errors.name_exists()
-            self._records.delete("name", full_name(old).lower())
-            self._records.put("moved", full_name(old).lower(), {"id": old["id"]})
-        new["name"] = name
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(_watched(work))
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
 
-    def _now(self) -> str:
-        return self.site.clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    async def settle(self) -> None:
+        """Until that work is done."""
+        while self._later:
+            await asyncio.wait(self._later)
 
 
-def full_name(doc: Doc) -> str:
-    return f"{doc['owner']}/{doc['name']}"
+def _id(kind: str, doc: Doc) -> str:
+    return f"{doc['repository']}:{doc['user']}" if kind == "collaborator" else str(doc["id"])
 
 
-def _repository_name(asked: str) -> str:
-    """GitHub replaces what a name may not hold rather than refuse it."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", asked).removesuffix(".git")
-    if len(name) > LONGEST_NAME:
-        raise errors.name_too_long()
-    if name in ("", ".", ".."):
-        raise errors.not_supplied("name")
-    return name
+async def _watched(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except Exception:
+        log.exception("work after an answer of the GitHub twin failed")
