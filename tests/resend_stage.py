@@ -28,11 +28,14 @@ ANN = "ann@mail.test"
 MAIL = {"from": SENDER, "to": [ANN], "subject": "Hello", "html": "<b>Hi</b>", "text": "Hi"}
 
 
+MONDAY = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+
+
 class Clock:
     """A Monday morning, until it is moved."""
 
     def __init__(self) -> None:
-        self.now = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+        self.now = MONDAY
 
     def __call__(self) -> datetime:
         return self.now
@@ -52,6 +55,14 @@ class Stage:
     @property
     def base_url(self) -> str:
         return self.site.base_url
+
+    async def anew(self) -> Stage:
+        """As on its first day, for the next test."""
+        self.clock.now = MONDAY
+        await self.twin("DELETE", "faults")
+        await self.twin("PUT", "limits", json={"enforced": False})
+        await self.twin("POST", "reset")
+        return self
 
     async def twin(self, method: str, path: str, **request: Any) -> Any:
         """One of the twin's own doors."""
@@ -105,12 +116,12 @@ def refusal(answer: httpx.Response) -> tuple[int, str]:
 
 
 @asynccontextmanager
-async def stage(folder: Path, clock: Clock | None = None, *, limited: bool = False) -> AsyncGenerator[Stage]:
+async def stage(folder: Path, clock: Clock | None = None) -> AsyncGenerator[Stage]:
     """The same folder again is the same twin, started anew."""
     sockets, clock = bind(), clock or Clock()
     base_url = f"http://localhost:{sockets[0].getsockname()[1]}"
     site = Site("resend", base_url, folder, Secret(OPERATOR), Secret("admin-token"), clock=clock)
-    site.limits.enforced = limited
+    site.limits.enforced = False
     headers = {"Authorization": f"Bearer {OPERATOR}"}
     async with (
         serving(build(site), sockets, drain=1),

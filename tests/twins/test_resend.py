@@ -18,10 +18,15 @@ if TYPE_CHECKING:
 NOBODY = "00000000-0000-4000-8000-00000000dead"
 
 
+@pytest.fixture(scope="module")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    async with stage(tmp_path_factory.mktemp("resend")) as running:
+        yield running
+
+
 @pytest.fixture
-async def twin(tmp_path: Path) -> AsyncIterator[Stage]:
-    async with stage(tmp_path) as twin:
-        yield twin
+async def twin(running: Stage) -> Stage:
+    return await running.anew()
 
 
 def everything_stored(folder: Path) -> bytes:
@@ -44,11 +49,11 @@ async def test_who_may_call(twin: Stage) -> None:
     assert (await twin.api.get("/usage", headers=restricted)).status_code == 200
 
 
-async def test_a_token_is_shown_once_and_dies_with_its_key(twin: Stage, tmp_path: Path) -> None:
+async def test_a_token_is_shown_once_and_dies_with_its_key(twin: Stage) -> None:
     key = await twin.do("POST", "/api-keys", {"name": "mk0r-abc", "permission": "sending_access"})
     listed = (await twin.do("GET", "/api-keys"))["data"]
     assert {"id", "name", "created_at", "last_used_at"} == set(listed[0])
-    assert key["token"].encode() not in everything_stored(tmp_path)
+    assert key["token"].encode() not in everything_stored(twin.site.data)
     assert await twin.do("DELETE", f"/api-keys/{key['id']}") == {"object": "api_key", "id": key["id"], "deleted": True}
     assert await twin.refused("DELETE", f"/api-keys/{key['id']}") == (404, "not_found")
     dead = {"Authorization": f"Bearer {key['token']}"}

@@ -22,7 +22,8 @@ _ZONES = {"et": "America/New_York", "ct": "America/Chicago", "mt": "America/Denv
 _NAMED_TIMES = {"noon": NOON, "midnight": time(0), "morning": time(9), "afternoon": time(15), "evening": time(18)}
 
 _AHEAD = re.compile(
-    r"in (?P<count>\d+|an?|one) (?P<unit>s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:(?:ou)?rs?)?|d(?:ays?)?|w(?:eeks?)?)"
+    r"in (?P<count>\d{1,18}|an?|one) "
+    r"(?P<unit>s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:(?:ou)?rs?)?|d(?:ays?)?|w(?:eeks?)?)"
 )
 _PHRASE = re.compile(
     r"(?:(?P<day>today|tomorrow|(?:this |next )?(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?)\b,?)?"
@@ -57,9 +58,10 @@ def _ahead(text: str, now: datetime) -> datetime | None:
     match = _AHEAD.fullmatch(text)
     if match is None:
         return None
+    one = timedelta(**{_UNITS[match["unit"][0]]: 1})
     count = int(match["count"]) if match["count"].isdecimal() else 1
-    # Beyond a few months it is too far anyway, and a vast number would not fit a date.
-    return now + timedelta(**{_UNITS[match["unit"][0]]: min(count, 10_000_000)})
+    # One more than the furthest is too far already, and a vast number would not fit a date.
+    return now + min(count, FURTHEST // one + 1) * one
 
 
 def _phrase(text: str, now: datetime) -> datetime | None:
