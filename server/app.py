@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from random import Random
 from typing import TYPE_CHECKING, Any
 
 from server import __version__
+from server.crash import nowhere
 from server.errors import StackError
 from server.secrets import Secret
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    import httpx
     from mcp.server import MCPServer
 
+    from server.books import Books
     from server.contacts import Contacts
+    from server.crash import Crash
     from server.durable import Durable
-    from server.legs import Leg
-    from server.legs.vendor import Vendor
     from server.local.home import Home
     from server.provision import Provisioner
     from server.sessions import Sessions
-    from server.settings import LegName, Settings
+    from server.settings import Settings
     from server.store import Events, Vault
     from server.vm.sandbox import Sandboxes
     from server.workbench import Workbench
@@ -43,6 +41,7 @@ class Core:
     """Everything one server process holds."""
 
     settings: Settings
+    books: Books
     sessions: Sessions
     events: Events
     vault: Vault
@@ -55,65 +54,57 @@ class Core:
 
 
 @asynccontextmanager
-async def open_core(settings: Settings, home: Home, *, executor: str = "local") -> AsyncGenerator[Core]:
+async def open_core(
+    settings: Settings, home: Home, *, executor: str | None = None, at: Crash = nowhere
+) -> AsyncGenerator[Core]:
     """The parts, ready for more workflows to be registered; then call `core.durable.launch()`."""
     import httpx
 
-    from server import store
+    from server import parts
+    from server.books import Books
     from server.contacts import Contacts
+    from server.database import open_engine, open_journal
     from server.durable import Durable
     from server.git import GitPush
     from server.log import set_up
-    from server.provision import Provisioner
-    from server.sessions import Sessions
     from server.vm.sandbox import Sandboxes
     from server.workbench import Workbench
+    from server.workers import Workers, new_executor
 
     hosted = settings.database_url.reveal() if settings.database_url else None
-    engine = store.open_engine(hosted or f"sqlite:///{home.database}")
-    store.METADATA.create_all(engine)
-    journal = engine if hosted else store.open_engine(f"sqlite:///{home.root / 'workflows.sqlite'}")
+    engine = await asyncio.to_thread(open_engine, hosted or f"sqlite:///{home.database}")
+    journal = open_journal(hosted or f"sqlite:///{home.root / 'workflows.sqlite'}")
     await asyncio.to_thread(_load)
-    vault = store.Vault(engine, _vault_key(settings, home))
     set_up(lambda: _operator_secrets(settings))
-    async with httpx.AsyncClient() as http:
-        vendors = _vendors(settings, http)
+    books = Books.over(engine, _vault_key(settings, home))
+    durable = Durable(journal, executor or (new_executor() if hosted else "local"))
+    async with httpx.AsyncClient() as http, durable.running():
+        vendors = parts.vendors(settings, engine, http, at)
         sandboxes = Sandboxes(settings)
-        sessions, events = Sessions(engine, vault), store.Events(engine)
-        durable = Durable(journal, executor)
-        provisioner = Provisioner(
-            sessions,
-            vault,
-            events,
-            _legs(settings, vendors, sandboxes),
-            sandboxes,
-            budget_seconds=settings.leg_budget_seconds,
-            clock=time.monotonic,
-            step=durable.step,
-            start_workflow=lambda *args: durable.start("provision", *args),
-        )
-        bench = Workbench(
-            sessions=sessions,
-            vault=vault,
-            events=events,
+        legs = parts.legs(settings, books, vendors, sandboxes, at)
+        provisioner = parts.provisioner(settings, books, legs, sandboxes, durable, at=at)
+        push = GitPush(sandboxes, settings.github_git_url, settings.github_token)
+        bench = Workbench(books, provisioner=provisioner, sandboxes=sandboxes, push=push)
+        durable.register("provision", provisioner.story)
+        durable.keep(provisioner.recover)
+        if hosted:
+            workers = Workers(engine, durable)
+            await asyncio.to_thread(workers.beat)
+            durable.keep(workers.keep)
+            durable.keep(books.events.listen)
+        yield Core(
+            settings=settings,
+            books=books,
+            sessions=books.sessions,
+            events=books.events,
+            vault=books.vault,
             provisioner=provisioner,
+            workbench=bench,
             sandboxes=sandboxes,
-            push=GitPush(sandboxes, settings.github_git_url, settings.github_token),
+            durable=durable,
+            contacts=Contacts(books.sessions, books.vault, vendors["mail"]),
+            mcp=build_mcp(bench),
         )
-        async with durable.running():
-            durable.register("provision", provisioner.story)
-            yield Core(
-                settings=settings,
-                sessions=sessions,
-                events=events,
-                vault=vault,
-                provisioner=provisioner,
-                workbench=bench,
-                sandboxes=sandboxes,
-                durable=durable,
-                contacts=Contacts(sessions, vault, vendors["mail"]),
-                mcp=build_mcp(bench),
-            )
     engine.dispose()
     journal.dispose()
 
@@ -129,7 +120,7 @@ def _load() -> None:
 def build_mcp(bench: Workbench) -> MCPServer[Any]:
     """The MCP server: eight tools and the skill."""
     from server import tools
-    from server.provision import SKILL
+    from server.environment import SKILL
 
     server = tools.ToolServer("mk0r", title="mk0r", version=__version__, instructions=INSTRUCTIONS, log_level="WARNING")
     tools.register(server, bench)
@@ -146,38 +137,6 @@ def _reader(file: Any) -> Any:
         return file.read_text()
 
     return read
-
-
-def _vendors(settings: Settings, http: httpx.AsyncClient) -> dict[LegName, Vendor]:
-    from server.legs.vendor import Vendor
-
-    random = Random()  # noqa: S311 - spreads retries, guards nothing
-    agent = {"User-Agent": f"mk0r/{__version__}"}
-    github = {**agent, "Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
-
-    def vendor(name: str, url: str, credential: Secret | None, headers: dict[str, str]) -> Vendor:
-        return Vendor(name, http, url, credential or Secret(""), random=random, headers=headers)
-
-    return {
-        "database": vendor("Neon", settings.neon_base_url, settings.neon_api_key, agent),
-        "mail": vendor("Resend", settings.resend_base_url, settings.resend_api_key, agent),
-        "git": vendor("GitHub", settings.github_api_url, settings.github_token, github),
-    }
-
-
-def _legs(settings: Settings, vendors: dict[LegName, Vendor], sandboxes: Sandboxes) -> dict[LegName, Leg]:
-    from server.legs.github import GitHubLeg
-    from server.legs.neon import NeonLeg
-    from server.legs.posthog import PostHogLeg
-    from server.legs.resend import ResendLeg
-
-    return {
-        "database": NeonLeg(vendors["database"], settings),
-        "mail": ResendLeg(vendors["mail"], settings),
-        "analytics": PostHogLeg(settings),
-        "git": GitHubLeg(vendors["git"], settings),
-        "vm": sandboxes,
-    }
 
 
 def _vault_key(settings: Settings, home: Home) -> Secret:

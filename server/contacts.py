@@ -8,7 +8,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from pydantic import BaseModel
+
 from server.errors import BadInput, UserError
+from server.legs.retry import within
 from server.secrets import Secret
 
 if TYPE_CHECKING:
@@ -17,7 +20,12 @@ if TYPE_CHECKING:
     from server.store import Vault
 
 TOKEN = "MK0R_CONTACTS_TOKEN"  # noqa: S105 - a name
+SECONDS = 15.0
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}\.[^@\s]{2,63}")
+
+
+class _Added(BaseModel):
+    id: str = ""
 
 
 class Contacts:
@@ -36,5 +44,6 @@ class Contacts:
             raise BadInput("That is not an e-mail address.", next_action="Send `email` as name@host.")
         segment = self._sessions.by_slug(slug).leg("mail").reference["segment_id"]
         contact = {"email": email, "first_name": first_name, "last_name": last_name, "segments": [segment]}
-        answer = await self._resend.call("POST", "/contacts", contact)
-        return str(answer.body.get("id", ""))
+        async with within(SECONDS):
+            answer = await self._resend.call("POST", "/contacts", contact)
+        return self._resend.read(_Added, answer.body).id

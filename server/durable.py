@@ -6,18 +6,25 @@ A workflow's id is its idempotency key. Outcomes are stored readable, so steps a
 from __future__ import annotations
 
 import asyncio
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 
     import sqlalchemy as sa
 
 # Runs begun under one version finish under it; raise it only with a change no running workflow can take.
 APPLICATION_VERSION = "1"
+OVER = {"SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"}
+# An outage of the database is waited out for half a minute; after that `Provisioner.recover` begins a new round.
+INSISTING = {"retries_allowed": True, "interval_seconds": 1.0, "backoff_rate": 2.0, "max_attempts": 6}
 
 
 class Durable:
@@ -25,8 +32,10 @@ class Durable:
 
     def __init__(self, engine: sa.Engine, executor: str) -> None:
         self._engine = engine
-        self._executor = executor
+        self.executor = executor
         self._workflows: dict[str, Any] = {}
+        self._behind: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def register(self, name: str, story: Callable[..., Awaitable[Any]]) -> None:
         """Make `story` a workflow. All are registered before `launch`, which continues interrupted ones."""
@@ -37,6 +46,10 @@ class Durable:
 
         workflow.__qualname__ = workflow.__name__ = name
         self._workflows[name] = DBOS.workflow(name=name)(workflow)
+
+    def keep(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Have `work` go on behind everything else, from the launch to the end."""
+        self._behind.append(work)
 
     async def start(self, name: str, workflow_id: str, *args: Any) -> None:
         """Start the workflow, unless one of this id was started before."""
@@ -50,11 +63,28 @@ class Durable:
         # refuses a workflow inside a step.
         await asyncio.create_task(begin(), context=Context())
 
+    async def is_over(self, workflow_id: str) -> bool:
+        """Whether it has ended, well or badly; False for one that runs, waits to be continued, or never was."""
+        from dbos import DBOS
+
+        async def look() -> bool:
+            status = await DBOS.get_workflow_status_async(workflow_id)
+            return status is not None and status.status in OVER
+
+        return await asyncio.create_task(look(), context=Context())
+
     async def step(self, name: str, work: Callable[..., Awaitable[Any]], *args: Any) -> Any:
         """`work`'s outcome, from the journal if an earlier life of this workflow had it."""
         from dbos import DBOS
 
         return await DBOS.run_step_async({"name": name}, work, *args)
+
+    async def insist(self, name: str, work: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+        """A step that may be done over: it is, while the database is away."""
+        from dbos import DBOS
+
+        options: Any = {"name": name, **INSISTING, "should_retry": _is_away}
+        return await DBOS.run_step_async(options, work, *args)
 
     async def cancel(self, workflow_id: str) -> None:
         """Stop the workflow before its next step. One that has ended, or never was, is no error."""
@@ -62,10 +92,27 @@ class Durable:
 
         await DBOS.cancel_workflow_async(workflow_id)
 
+    async def executors(self) -> set[str]:
+        """Whose workflows are under way: this process's own and every other's."""
+        from dbos import DBOS
+
+        running = await DBOS.list_workflows_async(status="PENDING", load_input=False, load_output=False)
+        return {status.executor_id for status in running if status.executor_id}
+
+    async def take_over(self, dead: set[str]) -> None:
+        """Let any living process continue what these have left. Asked twice, by two, it happens once."""
+        from dbos import DBOS
+
+        recover: Any = DBOS._recover_pending_workflows  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the public way, resume, would also interrupt a workflow that another has just taken over
+        await asyncio.to_thread(recover, sorted(dead))
+
     def launch(self) -> None:
         from dbos import DBOS
 
         DBOS.launch()
+        for work in self._behind:
+            task = asyncio.create_task(_going_on(work))
+            self._tasks.add(task)
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -77,7 +124,7 @@ class Durable:
                 "name": "mk0r",
                 "system_database_engine": self._engine,
                 "application_version": APPLICATION_VERSION,
-                "executor_id": self._executor,
+                "executor_id": self.executor,
                 "log_level": "ERROR",
                 # Its listener sleeps this long at a time, and an end waits for it.
                 "notification_listener_polling_interval_sec": 0.1,
@@ -86,6 +133,29 @@ class Durable:
         try:
             yield
         finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
             DBOS.destroy(destroy_registry=True)
             # The engine made its own threads the loop's default and has just ended them.
             asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
+
+
+def _is_away(error: BaseException) -> bool:
+    """Whether this says that the database cannot be reached just now."""
+    return isinstance(error, OperationalError | InterfaceError | NoConnection)
+
+
+PAUSE_SECONDS = 5.0
+
+
+async def _going_on(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """`work` again and again, whatever becomes of one go at it."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            logging.getLogger("mk0r").exception("background work failed")
+        else:
+            return
+        await asyncio.sleep(PAUSE_SECONDS)

@@ -50,9 +50,13 @@ class UnknownSession(UserError):
 class LegError(Mk0rError):
     code = "leg_failed"
 
-    def __init__(self, message: str, *, code: str, next_action: str, retryable: bool = False) -> None:
+    def __init__(
+        self, message: str, *, code: str, next_action: str, retryable: bool = False, again: bool = False
+    ) -> None:
         super().__init__(message, code=code, next_action=next_action)
         self.retryable = retryable
+        self.again = again
+        """The vendor may have done it, and may be asked once more right now: after a look."""
 
 
 class StackError(Mk0rError):

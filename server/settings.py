@@ -70,6 +70,11 @@ class Settings(BaseSettings):
     anthropic_base_url: str | None = None
     model: str = Field(default="claude-sonnet-5-5", validation_alias=_named("MK0R_MODEL"))
 
+    limit_neon: str = Field(default="700/m", validation_alias=_named("MK0R_LIMIT_NEON"))
+    limit_resend: str = Field(default="2/s", validation_alias=_named("MK0R_LIMIT_RESEND"))
+    limit_github: str = Field(default="80/m 500/h", validation_alias=_named("MK0R_LIMIT_GITHUB"))
+    limit_e2b: str = Field(default="1/s", validation_alias=_named("MK0R_LIMIT_E2B"))
+
     leg_budget_seconds: float = Field(default=60, gt=0, validation_alias=_named("MK0R_LEG_BUDGET_SECONDS"))
     public_url: str | None = Field(default=None, validation_alias=_named("MK0R_PUBLIC_URL"))
     database_url: Secret | None = Field(default=None, validation_alias=_named("MK0R_DATABASE_URL"))
@@ -94,6 +99,11 @@ class Settings(BaseSettings):
 
     def check(self) -> None:
         """Refuse a combination that cannot work, in one sentence. Raises `BadInput`."""
+        if self.database_url and not self.secret_key:
+            raise BadInput(
+                "MK0R_DATABASE_URL is set and MK0R_SECRET_KEY is not: what one server seals, the others must open.",
+                next_action="Give every server the same one; `openssl rand -base64 32 | tr +/ -_` makes it.",
+            )
         twins = self.twins()
         unreachable = sorted(twins & {"neon", "resend", "posthog"})
         if "e2b" not in twins and unreachable:

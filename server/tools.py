@@ -152,7 +152,8 @@ def register(server: MCPServer[Any], bench: Workbench) -> None:
         """
         key = SessionKey(session_key) if session_key else bench.sessions.mint()
         session = bench.sessions.open(key, services=chosen_services(services))
-        await bench.provisioner.start(session.slug, chosen_services(services))
+        asked = session.services if services is None else chosen_services(services)
+        await bench.provisioner.start(session.slug, asked)
         session = await _with_progress(ctx, bench, session.slug, wait_seconds)
         return _view(session, None if session_key else key)
 

@@ -10,17 +10,19 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from server.errors import LegError, UserError
-from server.provision import STANDING, issued_secrets
 from server.secrets import scrub
+from server.sessions import SESSION_LEG
+from server.settings import SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from server.books import Books
     from server.git import GitPush, Pushed
     from server.provision import Provisioner
     from server.secrets import Secret
-    from server.sessions import Session, Sessions
-    from server.store import Events, Vault
+    from server.sessions import Session
+    from server.store import Vault
     from server.vm.sandbox import Sandboxes
 
 APP = "/app"
@@ -40,18 +42,16 @@ class Workbench:
 
     def __init__(
         self,
+        books: Books,
         *,
-        sessions: Sessions,
-        vault: Vault,
-        events: Events,
         provisioner: Provisioner,
         sandboxes: Sandboxes,
         push: GitPush,
     ) -> None:
-        self.sessions = sessions
-        self.events = events
+        self.sessions = books.sessions
+        self.events = books.events
         self.provisioner = provisioner
-        self._vault = vault
+        self._vault = books.vault
         self._sandboxes = sandboxes
         self._push = push
 
@@ -61,7 +61,7 @@ class Workbench:
         return {
             name: (leg.name, secrets[name])
             for leg in session.legs
-            if leg.outcome in STANDING
+            if leg.stands
             for name in leg.env_names
             if name in secrets
         }
@@ -124,6 +124,14 @@ class Workbench:
 
     def _clean(self, session: Session, text: str) -> str:
         return scrub(text, issued_secrets(self._vault, session.slug))
+
+
+def issued_secrets(vault: Vault, slug: str) -> list[Secret]:
+    """Every value that must not leave by another door than `.env`: the legs' and the session key."""
+    public = {"NEON_HOST", "NEON_ROLE_NAME", "NEON_PROJECT_ID", "RESEND_AUDIENCE_ID", "RESEND_FROM"}
+    public |= {"VITE_POSTHOG_KEY", "VITE_POSTHOG_HOST", "VITE_POSTHOG_APP_ID", "GITHUB_REPO", "GITHUB_REPO_URL"}
+    secrets = vault.get(slug, legs=[SESSION_LEG, *SERVICES])
+    return [secret for name, secret in secrets.items() if name not in public]
 
 
 def _vm(session: Session) -> str:

@@ -6,52 +6,104 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from server.legs import Resources
+from server.crash import nowhere
+from server.legs import Listed, Resources
+from server.legs.names import Moment, VendorId, is_ours
 from server.secrets import Secret
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from server.crash import Crash
+    from server.legs import Intent
     from server.legs.vendor import Vendor
     from server.settings import LegName, Settings
 
 # "Operations": `failed` may still be retried by Neon, so only these end the wait.
 DONE = {"finished", "skipped", "cancelled"}
 POLL_SECONDS = 0.25
+PAGE = "400"
 # Metered by Neon per project; a runaway app stops itself and nobody else.
 QUOTA = {"active_time_seconds": 360_000, "logical_size_bytes": 512 * 2**20, "data_transfer_bytes": 5 * 2**30}
 
 
-class _ConnectionUri(BaseModel):
-    connection_uri: str
-
-
 class _Operation(BaseModel):
-    id: str
+    id: VendorId
     status: str
 
 
+class _Operations(BaseModel):
+    operations: list[_Operation]
+
+
+class _OperationAnswer(BaseModel):
+    operation: _Operation
+
+
 class _Project(BaseModel):
-    id: str
+    id: VendorId
     name: str
+    created_at: Moment
 
 
 class _Created(BaseModel):
     project: _Project
-    connection_uris: list[_ConnectionUri]
     operations: list[_Operation]
+
+
+class _Pagination(BaseModel):
+    cursor: str | None = None
+
+
+class _Projects(BaseModel):
+    projects: list[_Project]
+    pagination: _Pagination | None = None
+    unavailable_project_ids: list[str] = Field(default_factory=list)
+
+
+class _Branch(BaseModel):
+    id: VendorId
+    default: bool = False
+
+
+class _Branches(BaseModel):
+    branches: list[_Branch]
+
+
+class _Database(BaseModel):
+    name: str
+    owner_name: str
+
+
+class _Databases(BaseModel):
+    databases: list[_Database] = Field(min_length=1)
+
+
+class _Uri(BaseModel):
+    uri: str = Field(alias="connection_uri")
+
+
+class _UriAnswer(BaseModel):
+    uri: str
+
+
+class _Uris(BaseModel):
+    connection_uris: list[_Uri] = Field(min_length=1)
 
 
 class NeonLeg:
     name: LegName = "database"
 
-    def __init__(self, vendor: Vendor, settings: Settings) -> None:
+    def __init__(self, vendor: Vendor, settings: Settings, at: Crash = nowhere) -> None:
         self._vendor = vendor
         self._settings = settings
+        self._at = at
 
-    async def make(self, app_id: str) -> Resources:
+    async def make(self, intent: Intent) -> Resources:
         project: dict[str, Any] = {
-            "name": app_id,
+            "name": intent.app_id,
             "pg_version": self._settings.neon_pg_version,
             "region_id": self._settings.neon_region,
             "store_passwords": True,
@@ -60,47 +112,57 @@ class NeonLeg:
         if self._settings.neon_org_id:
             project["org_id"] = self._settings.neon_org_id
         answer = await self._vendor.call("POST", "/projects", {"project": project})
-        created = self._vendor.read(_Created, answer.body)
-        if not created.connection_uris:
-            raise self._vendor.bad_answer()
+        created = self._vendor.read(_Created, answer.body, made=True)
+        uris = self._vendor.read(_Uris, answer.body, made=True)
+        self._at("database.created")
         await self._settled(created.project.id, created.operations)
-        return _resources(created.project.id, created.connection_uris[0].connection_uri)
+        return self._resources(created.project.id, uris.connection_uris[0].uri)
 
-    async def find(self, app_id: str) -> Resources | None:
-        project_id = await self._project_named(app_id)
-        if project_id is None:
+    async def find(self, intent: Intent) -> Resources | None:
+        named = [project async for project in self._projects(intent.app_id) if project.name == intent.app_id]
+        if not named:
             return None
-        branches = (await self._vendor.call("GET", f"/projects/{project_id}/branches")).body["branches"]
-        branch = next(b["id"] for b in branches if b.get("default"))
-        path = f"/projects/{project_id}/branches/{branch}/databases"
-        database = (await self._vendor.call("GET", path)).body["databases"][0]
-        uri = await self._vendor.call(
-            "GET",
-            f"/projects/{project_id}/connection_uri",
-            query={"database_name": database["name"], "role_name": database["owner_name"]},
-        )
-        return _resources(project_id, self._vendor.read(_UriAnswer, uri.body).uri)
+        # Should there ever be two, every server adopts the same one.
+        project = f"/projects/{min(named, key=lambda project: (project.created_at, project.id)).id}"
+        operations = await self._get(_Operations, f"{project}/operations")
+        await self._settled(project.rpartition("/")[2], operations.operations)
+        branches = (await self._get(_Branches, f"{project}/branches")).branches
+        branch = next((branch.id for branch in branches if branch.default), None)
+        if branch is None:
+            raise self._vendor.bad_answer()
+        database = (await self._get(_Databases, f"{project}/branches/{branch}/databases")).databases[0]
+        query = {"database_name": database.name, "role_name": database.owner_name}
+        uri = await self._get(_UriAnswer, f"{project}/connection_uri", query)
+        return self._resources(project.rpartition("/")[2], uri.uri)
 
     async def remove(self, app_id: str, reference: dict[str, str]) -> None:
-        project_id = reference.get("project_id") or await self._project_named(app_id)
-        if project_id:
+        doomed: Iterable[str] = [reference["project_id"]] if "project_id" in reference else []
+        if not reference:
+            doomed = [project.id async for project in self._projects(app_id) if project.name == app_id]
+        for project_id in doomed:
             await self._vendor.call("DELETE", f"/projects/{project_id}", accept=(404,))
 
-    async def _project_named(self, name: str) -> str | None:
-        """Neon's `search` matches parts of names and may leave projects out, so look exactly and to the end."""
-        query = {"search": name, "limit": "400"}
+    async def listed(self) -> AsyncIterator[Listed]:
+        async for project in self._projects("mk0r-"):
+            if is_ours(project.name):
+                yield Listed(project.name, {"project_id": project.id}, project.created_at)
+
+    async def _projects(self, search: str) -> AsyncIterator[_Project]:
+        """Every project whose name holds `search`, to the end. Neon may leave some out and say so: that is an error."""
+        query = {"search": search, "limit": PAGE}
         if self._settings.neon_org_id:
             query["org_id"] = self._settings.neon_org_id
         while True:
-            page: Any = (await self._vendor.call("GET", "/projects", query=query)).body
-            if found := next((p["id"] for p in page["projects"] if p["name"] == name), None):
-                return found
-            if page.get("unavailable_project_ids"):
-                raise self._vendor.bad_answer()
-            pagination: dict[str, str] = page.get("pagination") or {}
-            cursor = pagination.get("cursor")
-            if not page["projects"] or not cursor or cursor == query.get("cursor"):
-                return None
+            page = await self._get(_Projects, "/projects", query)
+            if page.unavailable_project_ids:
+                raise self._vendor.incomplete()
+            for project in page.projects:
+                yield project
+            cursor = page.pagination.cursor if page.pagination else None
+            if not page.projects or not cursor:
+                return
+            if cursor == query.get("cursor"):
+                raise self._vendor.incomplete()
             query["cursor"] = cursor
 
     async def _settled(self, project_id: str, operations: list[_Operation]) -> None:
@@ -109,25 +171,21 @@ class NeonLeg:
             status = operation.status
             while status not in DONE:
                 await asyncio.sleep(POLL_SECONDS)
-                answer = await self._vendor.call("GET", f"/projects/{project_id}/operations/{operation.id}")
-                status = self._vendor.read(_OperationAnswer, answer.body).operation.status
+                answer = await self._get(_OperationAnswer, f"/projects/{project_id}/operations/{operation.id}")
+                status = answer.operation.status
 
+    async def _get(self, model: Any, path: str, query: dict[str, str] | None = None) -> Any:
+        return self._vendor.read(model, (await self._vendor.call("GET", path, query=query)).body)
 
-class _OperationAnswer(BaseModel):
-    operation: _Operation
-
-
-class _UriAnswer(BaseModel):
-    uri: str
-
-
-def _resources(project_id: str, uri: str) -> Resources:
-    parts = urlsplit(uri)
-    values = {
-        "DATABASE_URL": uri,
-        "NEON_HOST": parts.hostname or "",
-        "NEON_ROLE_NAME": unquote(parts.username or ""),
-        "NEON_ROLE_PASSWORD": unquote(parts.password or ""),
-        "NEON_PROJECT_ID": project_id,
-    }
-    return Resources({name: Secret(value) for name, value in values.items()}, {"project_id": project_id})
+    def _resources(self, project_id: str, uri: str) -> Resources:
+        parts = urlsplit(uri)
+        if not (parts.hostname and parts.username and parts.password):
+            raise self._vendor.bad_answer()
+        values = {
+            "DATABASE_URL": uri,
+            "NEON_HOST": parts.hostname,
+            "NEON_ROLE_NAME": unquote(parts.username),
+            "NEON_ROLE_PASSWORD": unquote(parts.password),
+            "NEON_PROJECT_ID": project_id,
+        }
+        return Resources({name: Secret(value) for name, value in values.items()}, {"project_id": project_id})

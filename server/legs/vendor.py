@@ -1,37 +1,52 @@
-"""One HTTP client and one retry policy for every vendor.
+"""One HTTP client for every vendor: JSON over a base URL, bounded, every bad end a typed error.
 
-A GET or DELETE is tried again after a network error, a 429 or a 5xx. A POST is tried again only when nothing
-was done: it was never sent, or the vendor's answer says so (423, 429, 503). A leg's time budget bounds the whole.
+A GET or DELETE is tried again after a network error, a 429, a 5xx or an unreadable answer. A POST is tried
+again only when nothing was done: it was never sent, or the answer says so (each vendor's own `nothing_done`);
+where something may have been done, the error says whether the vendor may be asked again after a look.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, TypeVar
+from itertools import count
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from server.errors import LegError
+from server.crash import nowhere
+from server.legs import refusals
+from server.legs.retry import TRIES, retry_after
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-    from random import Random
+    from collections.abc import Collection, Mapping
 
+    from server.crash import Crash
+    from server.errors import LegError
+    from server.legs.retry import Retries
     from server.secrets import Secret
 
 Model = TypeVar("Model", bound=BaseModel)
 
-ATTEMPTS = 4
 LARGEST_BODY = 4 * 1024 * 1024
-TIMEOUT = httpx.Timeout(20, connect=5, pool=20)
-NOTHING_DONE = {HTTPStatus.LOCKED, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+CALL_SECONDS = 20.0
+TIMEOUT = httpx.Timeout(CALL_SECONDS, connect=5)
 SAFE = {"GET", "DELETE", "PUT"}
-NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout)
+NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+
+class Turns(Protocol):
+    """A limit all servers share. See `server.limits`."""
+
+    async def take(self) -> None:
+        """Wait for one's turn. Raises `LegError` when it does not come within the leg's time."""
+        ...
+
+    async def hold(self, seconds: float) -> None:
+        """The vendor asked for quiet: nobody's turn comes before this has passed."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -42,27 +57,50 @@ class Answer:
     body: Any
 
 
+@dataclass(frozen=True)
+class Dialect:
+    """What is a vendor's own."""
+
+    name: str
+    base_url: str
+    credential: Secret
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    nothing_done: Collection[int] = (429,)
+    """Statuses that promise that even a POST did nothing."""
+    limited: Collection[str] = ("GET", "DELETE", "PUT", "PATCH", "POST")
+    """The methods its limit counts."""
+
+
+class _Failed(Exception):
+    """One try's bad end. `final`: no other try would end better."""
+
+    def __init__(
+        self, error: LegError, *, nothing_done: bool = False, final: bool = False, told: float | None = None
+    ) -> None:
+        self.error = error
+        self.nothing_done = nothing_done
+        self.final = final
+        self.told = told
+
+
 class Vendor:
-    """Speaks JSON to one vendor."""
+    """Speaks JSON to one vendor. Every error is a `LegError` without a word of the vendor's."""
 
     def __init__(
         self,
-        name: str,
+        dialect: Dialect,
         http: httpx.AsyncClient,
-        base_url: str,
-        credential: Secret,
         *,
-        random: Random,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        headers: dict[str, str] | None = None,
+        retries: Retries,
+        turns: Turns | None = None,
+        at: Crash = nowhere,
     ) -> None:
-        self.name = name
+        self.name = dialect.name
+        self._dialect = dialect
         self._http = http
-        self._base_url = base_url.rstrip("/")
-        self._credential = credential
-        self._random = random
-        self._sleep = sleep
-        self._headers = headers or {}
+        self._retries = retries
+        self._turns = turns
+        self._at = at
 
     async def call(
         self,
@@ -74,111 +112,105 @@ class Vendor:
         accept: tuple[int, ...] = (),
     ) -> Answer:
         """The answer to one call. A status of 400 and over is a `LegError`, unless it is in `accept`."""
-        for attempt in range(1, ATTEMPTS + 1):
-            last = attempt == ATTEMPTS
+        for attempt in count(1):
             try:
-                response = await self._send(method, path, body, query or {})
-            except httpx.TransportError as error:
-                if last or (method not in SAFE and not isinstance(error, NEVER_SENT)):
-                    raise self._no_answer(error) from None
-                await self._sleep(self._pause(attempt, None))
-                continue
-            again = response.status_code in NOTHING_DONE or (method in SAFE and response.is_server_error)
-            if again and not last and response.status_code not in accept:
-                await self._sleep(self._pause(attempt, response.headers.get("retry-after")))
-                continue
-            if response.status_code >= HTTPStatus.BAD_REQUEST and response.status_code not in accept:
-                raise self._refused(response.status_code)
-            return Answer(response.status_code, self._json(response))
+                answer = await self._try(method, path, body, query or {}, accept)
+            except _Failed as failed:
+                await self._once_more(failed, attempt, safe=method in SAFE)
+            else:
+                self._retries.worked()
+                return answer
         raise AssertionError("unreachable")
 
-    async def _send(self, method: str, path: str, body: Any, query: Mapping[str, str]) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self._credential.reveal()}", **self._headers}
-        url = self._base_url + path
-        request = self._http.build_request(method, url, json=body, params=dict(query) or None, headers=headers)
-        response = await self._http.send(request, stream=True, follow_redirects=False)
+    async def _once_more(self, failed: _Failed, attempt: int, *, safe: bool) -> None:
+        """Return when the call is to be tried again; raise its error otherwise."""
+        if failed.told and self._turns:
+            await self._turns.hold(failed.told)
+        if not failed.final and (safe or failed.nothing_done):
+            more = attempt < TRIES and self._retries.allowed()
+            if more and await self._retries.pause(attempt, failed.told):
+                return
+        elif not failed.final:
+            failed.error.again = self._retries.allowed()
+        raise failed.error from None
+
+    async def _try(
+        self, method: str, path: str, body: Any, query: Mapping[str, str], accept: Collection[int]
+    ) -> Answer:
+        if self._turns and method in self._dialect.limited:
+            await self._turns.take()
         try:
-            chunks: list[bytes] = []
-            size = 0
+            async with asyncio.timeout(CALL_SECONDS):
+                response, content = await self._send(method, path, body, query)
+        except TimeoutError:
+            raise _Failed(refusals.no_answer(self.name, timed_out=True)) from None
+        except httpx.RequestError as error:
+            told = refusals.no_answer(self.name, timed_out=isinstance(error, httpx.TimeoutException))
+            raise _Failed(told, nothing_done=isinstance(error, NEVER_SENT)) from None
+        if HTTPStatus.MULTIPLE_CHOICES <= response.status_code < HTTPStatus.BAD_REQUEST:
+            raise _Failed(self.bad_answer(), final=True)  # never followed: it would carry the credential elsewhere
+        if response.status_code >= HTTPStatus.BAD_REQUEST and response.status_code not in accept:
+            raise self._refused(response)
+        return Answer(response.status_code, self._json(content))
+
+    async def _send(self, method: str, path: str, body: Any, query: Mapping[str, str]) -> tuple[httpx.Response, bytes]:
+        """One request; the body is read to its end or to what is too much."""
+        # An encoded body could be a thousand times what came over the wire, so none is asked for or taken.
+        headers = {"Accept-Encoding": "identity", **self._dialect.headers}
+        headers["Authorization"] = f"Bearer {self._dialect.credential.reveal()}"
+        url = self._dialect.base_url.rstrip("/") + path
+        request = self._http.build_request(
+            method, url, json=body, params=dict(query) or None, headers=headers, timeout=TIMEOUT
+        )
+        if method == "POST":
+            self._at("posting")
+        response = await self._http.send(request, stream=True, follow_redirects=False)
+        if method == "POST":
+            self._at("posted")
+        content = bytearray()
+        try:
+            if response.headers.get("content-encoding", "identity") != "identity":
+                raise _Failed(self.bad_answer())
             async for chunk in response.aiter_bytes():
-                size += len(chunk)
-                if size > LARGEST_BODY:
-                    raise self.bad_answer()
-                chunks.append(chunk)
+                content += chunk
+                if len(content) > LARGEST_BODY:
+                    raise _Failed(self.bad_answer())
         finally:
             await response.aclose()
-        return httpx.Response(response.status_code, headers=_without_encoding(response), content=b"".join(chunks))
+        return response, bytes(content)
 
-    def _json(self, response: httpx.Response) -> Any:
-        if HTTPStatus.MULTIPLE_CHOICES <= response.status_code < HTTPStatus.BAD_REQUEST:
-            raise self.bad_answer()
-        if not response.content:
+    def _json(self, content: bytes) -> Any:
+        if not content:
             return {}
         try:
-            return response.json()
-        except ValueError:
-            raise self.bad_answer() from None
+            return httpx.Response(200, content=content).json()
+        except (ValueError, RecursionError):
+            raise _Failed(self.bad_answer()) from None
 
-    def _pause(self, attempt: int, retry_after: str | None) -> float:
-        told = _seconds(retry_after)
-        jittered = self._random.uniform(0.5, 1.0) * 0.25 * 2**attempt
-        return jittered if told is None else told + self._random.uniform(0, 0.2)
+    def _refused(self, response: httpx.Response) -> _Failed:
+        status, told = response.status_code, retry_after(response.headers.get("retry-after"))
+        if status == HTTPStatus.FORBIDDEN and (told is not None or refusals.is_used_up(response.headers)):
+            # GitHub, "Rate limits": a limit may come as 403.
+            status = HTTPStatus.TOO_MANY_REQUESTS
+        if status == HTTPStatus.TOO_MANY_REQUESTS and told is None:
+            told = refusals.reset_in(response.headers)
+        error = refusals.refused(self.name, status)
+        nothing_done = status in self._dialect.nothing_done
+        passing = nothing_done or status in refusals.PASSING or response.is_server_error
+        return _Failed(error, nothing_done=nothing_done, final=not passing, told=told)
 
-    def _no_answer(self, error: httpx.TransportError) -> LegError:
-        timed_out = isinstance(error, httpx.TimeoutException)
-        return LegError(
-            f"{self.name} {'did not answer in time' if timed_out else 'could not be reached'}.",
-            code="timed_out" if timed_out else "unreachable",
-            next_action="Provision this service again in a minute; the rest of the session works.",
-            retryable=True,
-        )
-
-    def read(self, model: type[Model], body: Any) -> Model:
-        """`body` as `model`; an answer without what we need is a `LegError`."""
+    def read(self, model: type[Model], body: Any, *, made: bool = False) -> Model:
+        """`body` as `model`; without what we need it is a `LegError`. `made`: something was, whatever the answer."""
         try:
             return model.model_validate(body)
         except ValidationError:
-            raise self.bad_answer() from None
+            error = self.bad_answer()
+            error.again = made and self._retries.allowed()
+            raise error from None
 
     def bad_answer(self) -> LegError:
-        return LegError(
-            f"{self.name} answered something this version does not understand.",
-            code="bad_answer",
-            next_action="Provision this service again; if it stays, report it with the time.",
-            retryable=True,
-        )
+        return refusals.bad_answer(self.name)
 
-    def _refused(self, status: int) -> LegError:
-        code, said, action, retryable = _REFUSALS.get(status, _FAILED if status >= 500 else _REJECTED)  # noqa: PLR2004
-        return LegError(f"{self.name} {said} (HTTP {status}).", code=code, next_action=action, retryable=retryable)
-
-
-_AGAIN = "Provision this service again in a minute; the rest of the session works."
-_KEY = "The operator has to check this vendor's credential: run `mk0r doctor`."
-_FAILED = ("vendor_failed", "failed", _AGAIN, True)
-_REJECTED = ("rejected", "rejected the request", "Report this with the time; the rest of the session works.", False)
-_REFUSALS: dict[int, tuple[str, str, str, bool]] = {
-    401: ("credential_refused", "does not accept the credential", _KEY, False),
-    403: ("forbidden", "does not allow this credential to do that", _KEY, False),
-    402: ("quota", "says a quota is used up", "The operator has to raise the quota or remove old sessions.", False),
-    423: ("busy", "is busy with this resource", _AGAIN, True),
-    429: ("rate_limited", "asks us to slow down", _AGAIN, True),
-}
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """`Retry-After` as seconds from now, bounded; both forms of RFC 9110, section 10.2.3."""
-    if retry_after is None:
-        return None
-    try:
-        return min(max(float(retry_after), 0), 60)
-    except ValueError:
-        pass
-    try:
-        return min(max((parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds(), 0), 60)
-    except (TypeError, ValueError):
-        return None
-
-
-def _without_encoding(response: httpx.Response) -> list[tuple[str, str]]:
-    return [(k, v) for k, v in response.headers.items() if k.lower() not in {"content-encoding", "content-length"}]
+    def incomplete(self) -> LegError:
+        """A listing that may have left something out: nothing follows from what is not in it."""
+        return refusals.incomplete(self.name)

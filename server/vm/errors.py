@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from server.errors import LegError
@@ -40,5 +41,27 @@ def translated() -> Generator[None]:
         raise LegError("E2B asks us to slow down.", code="rate_limited", next_action=_AGAIN, retryable=True) from None
     except (e2b.TimeoutException, httpx.TimeoutException, TimeoutError):
         raise LegError("The VM did not answer in time.", code="timed_out", next_action=_AGAIN, retryable=True) from None
-    except (e2b.SandboxException, httpx.TransportError, OSError):
-        raise LegError("The VM could not be reached.", code="unreachable", next_action=_AGAIN, retryable=True) from None
+    except (e2b.SandboxException, httpx.TransportError, OSError) as error:
+        raise _of(getattr(error, "status_code", None)) from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        # What the SDK raises where an answer is not what it expects.
+        raise LegError(
+            "E2B answered something this version does not understand.",
+            code="bad_answer",
+            next_action=_AGAIN,
+            retryable=True,
+        ) from None
+
+
+def _of(status: int | None) -> LegError:
+    """By the HTTP status, where there was one. 408, 409 (a create of this key is under way) and 5xx pass."""
+    if status is None or status in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return LegError("The VM could not be reached.", code="unreachable", next_action=_AGAIN, retryable=True)
+    return LegError(
+        f"E2B rejected the request (HTTP {status}).",
+        code="rejected",
+        next_action="Report this with the time; the rest of the session works.",
+    )
+
+
+_PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_EARLY}

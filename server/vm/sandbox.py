@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import shlex
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from server.errors import LegError
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from e2b import AsyncSandbox
 
-    from server.settings import LegName, Settings
+    from server.settings import Settings
 
 Result = TypeVar("Result")
 PREVIEW_PORT = 5173
@@ -40,50 +41,11 @@ class CommandResult:
 
 
 class Sandboxes:
-    """Makes, finds, opens and removes sandboxes; the `vm` leg."""
-
-    name: LegName = "vm"
+    """Opens sandboxes and works in them. `server.vm.leg` makes and removes them."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._open: dict[str, AsyncSandbox] = {}
-
-    async def make(self, app_id: str) -> Resources:
-        """E2B's own idempotency key makes a lost answer harmless."""
-        from e2b import AsyncSandbox
-
-        with translated():
-            sandbox = await AsyncSandbox.create(
-                self._settings.e2b_template,
-                timeout=self._settings.sandbox_timeout_seconds,
-                metadata={"app": app_id},
-                idempotency_key=app_id,
-                lifecycle={"on_timeout": "pause"},
-                **self._api(),
-            )
-        return self._remember(sandbox)
-
-    async def find(self, app_id: str) -> Resources | None:
-        from e2b import AsyncSandbox, SandboxQuery
-
-        with translated():
-            listed = AsyncSandbox.list(query=SandboxQuery(metadata={"app": app_id}), **self._api())
-            while listed.has_next:
-                for info in await listed.next_items():
-                    return self._remember(await self.open(info.sandbox_id))
-        return None
-
-    async def remove(self, app_id: str, reference: dict[str, str]) -> None:
-        from e2b import AsyncSandbox
-
-        sandbox_id = reference.get("sandbox_id")
-        if sandbox_id is None:
-            found = await self.find(app_id)
-            sandbox_id = found.reference["sandbox_id"] if found else None
-        if sandbox_id:
-            self._open.pop(sandbox_id, None)
-            with translated():
-                await AsyncSandbox.kill(sandbox_id, **self._api())
 
     async def open(self, sandbox_id: str) -> AsyncSandbox:
         """The sandbox, resumed if it slept. Raises `LegError` when it is gone."""
@@ -91,10 +53,14 @@ class Sandboxes:
 
         with translated():
             sandbox = await AsyncSandbox.connect(
-                sandbox_id, timeout=self._settings.sandbox_timeout_seconds, **self._api()
+                sandbox_id, timeout=self._settings.sandbox_timeout_seconds, **self.api()
             )
         self._open[sandbox_id] = sandbox
         return sandbox
+
+    def forget(self, sandbox_id: str) -> None:
+        """It is gone, or about to be."""
+        self._open.pop(sandbox_id, None)
 
     async def pause(self, sandbox_id: str) -> None:
         with translated():
@@ -149,12 +115,15 @@ class Sandboxes:
         return bytes(data)
 
     async def replace_private(self, sandbox_id: str, path: str, text: str) -> None:
-        """Put `text` at `path`, mode 0600, whole or not at all."""
+        """Put `text` at `path`, mode 0600, whole or not at all, whoever else does the same just now."""
         folder, name = posixpath.split(path)
-        beside, there = shlex.quote(name + ".next"), shlex.quote(name)
+        fresh = f"{name}.{token_hex(4)}"
+        beside, there = shlex.quote(fresh), shlex.quote(name)
         await self._must(sandbox_id, folder, f"umask 077 && : > {beside} && chmod 600 {beside}")
-        await self.write(sandbox_id, {path + ".next": text})
-        await self._must(sandbox_id, folder, f"sync {beside} && mv {beside} {there}")
+        await self.write(sandbox_id, {posixpath.join(folder, fresh): text})
+        # What a writer that died left beside it goes with the next one, once nobody can still be at it.
+        stale = f"find . -maxdepth 1 -name {shlex.quote(name + '.????????')} -mmin +5 -delete"
+        await self._must(sandbox_id, folder, f"sync {beside} && test ! -d {there} && mv {beside} {there} && {stale}")
 
     async def holds(self, sandbox_id: str, *paths: str) -> bool:
         """Whether every one of these files is there."""
@@ -192,18 +161,21 @@ class Sandboxes:
             except (SandboxNotFoundException, SandboxNotRunningException):
                 return await action(await self.open(sandbox_id))
 
-    def _remember(self, sandbox: AsyncSandbox) -> Resources:
+    def remember(self, sandbox: AsyncSandbox) -> Resources:
+        """What a session keeps of its sandbox."""
         self._open[sandbox.sandbox_id] = sandbox
         host = sandbox.get_host(PREVIEW_PORT)
         scheme = "http" if ".localhost" in host else "https"
         return Resources({}, {"sandbox_id": sandbox.sandbox_id, "preview_url": f"{scheme}://{host}"})
 
-    def _api(self) -> Any:
+    def api(self) -> Any:
+        """What every call of the SDK's takes."""
         key = self._settings.e2b_api_key
         options = {
             "api_key": key.reveal() if key else "",
             "api_url": self._settings.e2b_api_url,
             "sandbox_url": self._settings.e2b_sandbox_url,
             "request_timeout": REQUEST_SECONDS,
+            "retries": 0,  # ours is the one retry policy
         }
         return {name: value for name, value in options.items() if value is not None}

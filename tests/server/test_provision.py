@@ -9,13 +9,14 @@ import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 from mcp import Client
 
 from server.settings import SERVICES, VENDOR_OF, LegName
+from tests.faults.vendors import at_vendors, on_record
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from server.app import Core
@@ -51,6 +52,29 @@ async def in_vm(core: Core, key: SessionKey, command: str) -> str:
     result = await core.sandboxes.run(sandbox, command, cwd="/")
     assert result.exit_code == 0, result
     return result.stdout
+
+
+async def until(holds: Callable[[], Awaitable[object]], seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
+        while not await holds():  # noqa: ASYNC110 - another program says so
+            await asyncio.sleep(0.01)
+
+
+async def held(stack: Stack, vendor: str) -> None:
+    """Wait until a request stands at its barrier."""
+
+    async def one() -> object:
+        return (await stack.twin(vendor, "GET", "held"))["held"]
+
+    await until(one)
+
+
+async def over(core: Core, run: str) -> None:
+    await until(lambda: core.durable.is_over(run))
+
+
+async def _says(core: Core, key: SessionKey, command: str) -> str:
+    return await in_vm(core, key, f"{command} || true")
 
 
 def names_in(env: str) -> list[str]:
@@ -100,7 +124,7 @@ async def test_one_failed_service_blocks_nothing_and_leaves_no_names(core: Core,
 
 
 async def test_a_hung_vendor_costs_its_budget_and_is_named(core: Core, stack: Stack) -> None:
-    core.provisioner.budget_seconds = 2
+    core.provisioner.attempts.budget_seconds = 2
     await stack.fault("neon", path="/api/v2/projects", hang=True)
     began = time.monotonic()
     key = await provisioned(core)
@@ -117,16 +141,136 @@ async def test_services_not_asked_for_are_skipped(core: Core) -> None:
     assert names_in(await in_vm(core, key, "cat /app/.env")) == NAMES["analytics"]
 
 
-async def test_a_lost_create_response_leaves_one_project(core: Core, stack: Stack) -> None:
-    await stack.fault("neon", method="POST", path="/api/v2/projects", lose_answer=True, times=1)
-    key = await provisioned(core)
-    assert core.sessions.by_slug(key.slug).leg("database").outcome == "failed"
-    await core.provisioner.start(key.slug, (*SERVICES, "vm"))
+LOST: list[tuple[LegName, str, str]] = [
+    ("database", "POST", "/api/v2/projects"),
+    ("mail", "POST", "/segments"),
+    ("mail", "POST", "/api-keys"),
+    ("git", "POST", "/user/repos|/orgs/[^/]+/repos"),
+    ("vm", "POST", "/v2/sandboxes"),
+]
+
+
+@pytest.mark.parametrize(("leg", "method", "path"), LOST, ids=lambda part: str(part).strip("/"))
+async def test_a_lost_create_response_leaves_one_of_each(
+    core: Core, stack: Stack, leg: LegName, method: str, path: str
+) -> None:
+    await stack.fault(VENDOR_OF[leg], method=method, path=path, lose_answer=True, times=1)
+    key = await provisioned(core, (leg, "vm"))
+    session = core.sessions.by_slug(key.slug)
+    assert session.leg(leg).outcome == ("made" if leg == "vm" else "found"), session
+    assert names_in(await in_vm(core, key, "cat /app/.env")) == NAMES.get(leg, [])
+    assert await at_vendors(stack, session, (leg, "vm")) == on_record(session, (leg, "vm"))
+
+
+async def test_a_round_whose_workflow_never_started_is_started_when_asked_again(core: Core, stack: Stack) -> None:
+    key = core.sessions.mint()
+    core.sessions.open(key, services=("analytics", "git"))
+    core.books.rounds.plan(key.slug, ("analytics", "git"))  # and the process died here
+    assert core.sessions.by_slug(key.slug).state == "provisioning"
+    await core.provisioner.start(key.slug, ("analytics", "git"))
     session = await core.provisioner.wait(key.slug, 30)
-    assert session.leg("database").outcome == "found"
-    assert names_in(await in_vm(core, key, "cat /app/.env")) == ALL_NAMES
-    listed = await _neon(stack, f"/projects?search={session.app_id}&limit=400")
-    assert [p["id"] for p in listed["projects"]] == [session.leg("database").reference["project_id"]]
+    assert (session.state, session.generation) == ("ready", 1)
+    assert await at_vendors(stack, session, ("git",)) == on_record(session, ("git",))
+
+
+async def test_a_round_whose_workflow_ended_without_a_word_is_begun_anew(core: Core) -> None:
+    key = core.sessions.mint()
+    core.sessions.open(key, services=("analytics",))
+    core.books.rounds.plan(key.slug, ("analytics",))
+
+    async def broken(*_: Any) -> None:
+        raise RuntimeError("out of everything")
+
+    core.durable.register("broken", broken)
+    await core.durable.start("broken", f"provision-{key.slug}-1")
+    await over(core, f"provision-{key.slug}-1")
+    await core.provisioner.start(key.slug, ("analytics",))
+    session = await core.provisioner.wait(key.slug, 30)
+    assert (session.state, session.generation) == ("ready", 2)
+
+
+async def test_a_service_can_be_added_later_and_only_it_runs(core: Core, stack: Stack) -> None:
+    key = await provisioned(core, ("analytics", "vm"))
+    before = core.sessions.by_slug(key.slug)
+    app = "cat /proc/[0-9]*/environ | tr '\\0' '\\n' | grep -c ^DATABASE_URL= || true"
+    assert (await in_vm(core, key, app)).strip() == "0"
+    await core.provisioner.add(key.slug, ("database",))
+    after = await core.provisioner.wait(key.slug, 60)
+    assert (after.state, after.services) == ("ready", ["database", "analytics", "vm"])
+    assert after.sandbox_id == before.sandbox_id
+    told = [(e.type, e.data["leg"]) for e in core.events.since(key.slug, 0) if e.type == "leg.started"]
+    assert [leg for _, leg in told].count("vm") == 1
+    assert told[-1] == ("leg.started", "database")
+    assert names_in(await in_vm(core, key, "cat /app/.env")) == NAMES["database"] + NAMES["analytics"]
+    await until(lambda: _says(core, key, f"test $({app}) -gt 0 && echo yes"))
+
+
+async def test_a_failed_service_can_be_had_later(core: Core, stack: Stack) -> None:
+    await stack.fault("github", method="POST", path=CREATES["git"][1], status=401)
+    key = await provisioned(core, ("git", "vm"))
+    assert core.sessions.by_slug(key.slug).state == "partial"
+    await stack.heal()
+    await core.provisioner.add(key.slug, ("git",))
+    session = await core.provisioner.wait(key.slug, 30)
+    assert session.state == "ready"
+    assert names_in(await in_vm(core, key, "cat /app/.env")) == NAMES["git"]
+
+
+async def test_a_service_added_while_others_come_up_comes_too(core: Core, stack: Stack) -> None:
+    await stack.fault("github", method="POST", path=CREATES["git"][1], hold="slow")
+    key = core.sessions.mint()
+    core.sessions.open(key, services=("git",))
+    await core.provisioner.start(key.slug, ("git",))
+    await held(stack, "github")
+    await core.provisioner.add(key.slug, ("analytics",))
+    await stack.twin("github", "POST", "release", {"name": "slow"})
+    session = await core.provisioner.wait(key.slug, 30)
+    assert (session.state, session.env_names) == ("ready", NAMES["analytics"] + NAMES["git"])
+
+
+async def test_what_is_just_being_made_when_the_end_comes_is_removed_too(core: Core, stack: Stack) -> None:
+    await stack.fault("neon", method="POST", path="/api/v2/projects", hold="late")
+    key = core.sessions.mint()
+    core.sessions.open(key, services=("database",))
+    await core.provisioner.start(key.slug, ("database",))
+    await held(stack, "neon")
+    await core.provisioner.destroy(key.slug)
+    await stack.twin("neon", "POST", "release", {"name": "late"})
+    await over(core, f"provision-{key.slug}-1")
+    session = core.sessions.by_slug(key.slug)
+    assert session.state == "destroyed"
+    assert await at_vendors(stack, session, ("database",)) == {"database": []}
+
+
+async def test_an_attempt_that_was_overtaken_removes_what_nobody_claims(core: Core, stack: Stack) -> None:
+    """What a server does that was stopped between its intent and its request, and wakes when another has finished."""
+    await stack.fault("neon", method="POST", path="/api/v2/projects", hold="asleep", times=1)
+    key = core.sessions.mint()
+    core.sessions.open(key, services=("database",))
+    core.books.rounds.plan(key.slug, ("database",))
+    attempts = core.provisioner.attempts
+    sleeper = asyncio.create_task(attempts.run(key.slug, "database"))
+    await held(stack, "neon")
+    winner = await attempts.run(key.slug, "database")
+    await stack.twin("neon", "POST", "release", {"name": "asleep"})
+    assert await sleeper == winner
+    session = core.sessions.by_slug(key.slug)
+    assert await at_vendors(stack, session, ("database",)) == on_record(session, ("database",))
+
+
+async def test_a_vm_that_takes_no_env_file_is_named_and_mended(core: Core) -> None:
+    key = await provisioned(core, ("vm",))
+    await in_vm(core, key, "rm -f /app/.env; mkdir /app/.env")
+    await core.provisioner.add(key.slug, ("analytics",))
+    session = await core.provisioner.wait(key.slug, 30)
+    problem = session.leg("vm").error
+    assert problem is not None
+    assert (session.state, problem.code) == ("partial", "vm_write")
+    await in_vm(core, key, "rmdir /app/.env")
+    await core.provisioner.start(key.slug, ("vm",))
+    again = await core.provisioner.wait(key.slug, 30)
+    assert (again.state, again.sandbox_id) == ("ready", session.sandbox_id)
+    assert names_in(await in_vm(core, key, "cat /app/.env")) == NAMES["analytics"]
 
 
 async def test_callers_with_one_key_get_one_set_of_resources(core: Core) -> None:
@@ -195,10 +339,8 @@ async def test_destroying_a_session_removes_everything_and_may_be_repeated(core:
     await core.provisioner.destroy(key.slug)
     assert core.sessions.by_slug(key.slug).state == "destroyed"
     assert core.vault.get(key.slug) == {}
-    listed = await _neon(stack, f"/projects?search={session.app_id}&limit=400")
-    assert listed["projects"] == []
-    sandboxes = await stack.twin("e2b", "GET", "sandboxes")
-    assert str(session.sandbox_id) not in json.dumps(sandboxes)
+    everywhere = await at_vendors(stack, session, (*SERVICES, "vm"))
+    assert [*everywhere.values()] == [[]] * len(everywhere)
 
 
 def _clone(core: Core, key: SessionKey, to: Path) -> list[str]:
@@ -208,9 +350,3 @@ def _clone(core: Core, key: SessionKey, to: Path) -> list[str]:
     url = url.replace("://", f"://x-access-token:{token.reveal()}@")
     subprocess.run(["git", "clone", "-q", url, str(to)], check=True)
     return sorted(path.name for path in to.iterdir())
-
-
-async def _neon(stack: Stack, path: str) -> Any:
-    credential = {"Authorization": f"Bearer {stack.facts.twins['neon'].credential.reveal()}"}
-    async with httpx.AsyncClient(headers=credential) as http:
-        return (await http.get(f"{stack.facts.base_url('neon')}/api/v2{path}")).json()

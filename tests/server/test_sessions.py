@@ -1,45 +1,35 @@
-"""Session key → slug → record."""
+"""Session key → slug → record, in both kinds of database."""
 
 from __future__ import annotations
 
+import asyncio
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-from cryptography.fernet import Fernet
+import sqlalchemy as sa
 
-from server import store
+from server import schema
+from server.books import Books
+from server.database import open_engine, writing
 from server.errors import BadInput, UnknownSession
 from server.secrets import Secret
-from server.sessions import Leg, SessionKey, Sessions
+from server.sessions import SessionKey
 from server.settings import LEGS, Settings, chosen_services
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture
-def vault_and_sessions(tmp_path: Path) -> tuple[store.Vault, Sessions, Path]:
-    file = tmp_path / "mk0r.sqlite"
-    engine = store.open_engine(f"sqlite:///{file}")
-    store.METADATA.create_all(engine)
-    vault = store.Vault(engine, Secret(Fernet.generate_key().decode()))
-    return vault, Sessions(engine, vault), file
-
-
-def test_the_slug_is_twelve_public_characters_of_one_key(
-    vault_and_sessions: tuple[store.Vault, Sessions, Path],
-) -> None:
-    _, sessions, _ = vault_and_sessions
-    key = sessions.mint()
+def test_the_slug_is_twelve_public_characters_of_one_key(books: Books) -> None:
+    key = books.sessions.mint()
     assert re.fullmatch(r"[a-z2-7]{12}", key.slug)
-    assert key.slug == SessionKey(key.reveal()).slug != sessions.mint().slug
+    assert key.slug == SessionKey(key.reveal()).slug != books.sessions.mint().slug
 
 
-def test_the_same_key_opens_the_same_session_and_no_other_does(
-    vault_and_sessions: tuple[store.Vault, Sessions, Path],
-) -> None:
-    _, sessions, _ = vault_and_sessions
+def test_the_same_key_opens_the_same_session_and_no_other_does(books: Books) -> None:
+    sessions = books.sessions
     key = sessions.mint()
     first = sessions.open(key, idea="a run tracker")
     assert sessions.open(key, idea="another").idea == first.idea == "a run tracker"
@@ -49,63 +39,110 @@ def test_the_same_key_opens_the_same_session_and_no_other_does(
             sessions.authenticate(wrong)
 
 
-def test_a_key_that_is_not_one_makes_nothing(vault_and_sessions: tuple[store.Vault, Sessions, Path]) -> None:
-    _, sessions, _ = vault_and_sessions
+def test_a_key_that_is_not_one_makes_nothing(books: Books) -> None:
     for wrong in ("short", "mk0rk_tooshort", "mk0rk_" + "!" * 22):
         with pytest.raises(BadInput):
-            sessions.open(SessionKey(wrong))
-    assert sessions.all() == []
+            books.sessions.open(SessionKey(wrong))
+    assert books.sessions.all() == []
 
 
-def test_no_file_holds_a_key_or_a_secret_in_the_clear(
-    vault_and_sessions: tuple[store.Vault, Sessions, Path],
-) -> None:
-    vault, sessions, file = vault_and_sessions
-    key = sessions.mint()
-    sessions.open(key)
-    vault.put(key.slug, "database", {"DATABASE_URL": Secret("canary-in-the-vault")})
-    on_disk = b"".join(path.read_bytes() for path in file.parent.iterdir())
+def test_many_who_open_one_key_at_once_open_one_session(books: Books) -> None:
+    key = books.sessions.mint()
+    with ThreadPoolExecutor(8) as pool:
+        opened = list(pool.map(lambda n: books.sessions.open(key, idea=f"idea {n}"), range(16)))
+    assert len({session.idea for session in opened}) == 1
+    assert len(books.sessions.all()) == 1
+
+
+def test_what_is_stored_holds_no_key_and_no_secret_in_the_clear(books: Books) -> None:
+    key = books.sessions.mint()
+    books.sessions.open(key)
+    books.vault.put(key.slug, "database", {"DATABASE_URL": Secret("canary-in-the-vault")})
+    with books.engine.connect() as connection:
+        rows = [
+            str([bytes(v) if isinstance(v, memoryview) else v for v in row])
+            for table in schema.METADATA.sorted_tables
+            for row in connection.execute(sa.select(table))
+        ]
+    stored = "".join(rows)
+    assert key.slug in stored
+    assert key.reveal() not in stored
+    assert "canary-in-the-vault" not in stored
+    assert books.vault.get(key.slug)["DATABASE_URL"].reveal() == "canary-in-the-vault"
+    assert books.sessions.key_of(key.slug) == key
+
+
+def test_no_file_holds_a_key_or_a_secret_in_the_clear(books: Books, tmp_path: Path) -> None:
+    if books.engine.dialect.name != "sqlite":
+        pytest.skip("another database's files are its own")
+    key = books.sessions.mint()
+    books.sessions.open(key)
+    books.vault.put(key.slug, "database", {"DATABASE_URL": Secret("canary-in-the-vault")})
+    on_disk = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert key.slug.encode() in on_disk
     assert key.reveal().encode() not in on_disk
     assert b"canary-in-the-vault" not in on_disk
-    assert vault.get(key.slug)["DATABASE_URL"].reveal() == "canary-in-the-vault"
-    assert sessions.key_of(key.slug) == key
 
 
-def test_an_intent_without_an_outcome_is_remembered(
-    vault_and_sessions: tuple[store.Vault, Sessions, Path],
-) -> None:
-    _, sessions, _ = vault_and_sessions
-    key = sessions.mint()
-    sessions.open(key)
-    assert sessions.note_intent(key.slug, "git") is False
-    assert sessions.note_intent(key.slug, "git") is True
-    sessions.save_outcome(key.slug, Leg(name="git", vendor="github", outcome="made", env_names=["GITHUB_REPO"]))
-    assert sessions.by_slug(key.slug).env_names == ["GITHUB_REPO"]
-
-
-def test_callers_who_race_for_a_round_get_the_same_number(
-    vault_and_sessions: tuple[store.Vault, Sessions, Path],
-) -> None:
-    _, sessions, _ = vault_and_sessions
-    key = sessions.mint()
-    sessions.open(key)
-    assert sessions.next_generation(key.slug, 0) == sessions.next_generation(key.slug, 0) == 1
-
-
-async def test_events_are_numbered_without_gaps_and_wake_whoever_waits(
-    vault_and_sessions: tuple[store.Vault, Sessions, Path],
-) -> None:
-    import asyncio
-
-    _, _, file = vault_and_sessions
-    events = store.Events(store.open_engine(f"sqlite:///{file}"))
-    waiting = asyncio.create_task(events.wait("slug", 0, 10))
+async def test_events_are_numbered_without_gaps_and_wake_whoever_waits(books: Books) -> None:
+    waiting = asyncio.create_task(books.events.wait("slug", 0, 10))
     await asyncio.sleep(0)
-    events.append("slug", "one", {})
+    books.events.append("slug", "one", {})
     assert [event.type for event in await waiting] == ["one"]
-    events.append("slug", "two", {"n": 2})
-    assert [(e.seq, e.type) for e in events.since("slug", 0)] == [(1, "one"), (2, "two")]
+    books.events.append("slug", "two", {"n": 2})
+    found = books.events.since("slug", 0)
+    assert [(e.seq, e.type, str(e.at.tzinfo)) for e in found] == [(1, "one", "UTC"), (2, "two", "UTC")]
+
+
+def test_events_of_many_writers_at_once_are_numbered_without_gaps(books: Books) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: books.events.append("slug", "n", {"n": n}), range(64)))
+    found = books.events.since("slug", 0)
+    assert [event.seq for event in found] == list(range(1, 65))
+    assert {event.data["n"] for event in found} == set(range(64))
+
+
+async def test_an_event_of_another_process_wakes_whoever_waits_here(books: Books, store_url: str) -> None:
+    if books.engine.dialect.name != "postgresql":
+        pytest.skip("SQLite has one process")
+    other = Books.over(open_engine(store_url), Secret("x" * 43 + "="))
+    listening = asyncio.create_task(books.events.listen())
+    try:
+        async with asyncio.timeout(10):
+            seen = 0
+            while not _listens(books):  # noqa: ASYNC110 - another program says so
+                await asyncio.sleep(0.01)
+            for n in range(3):
+                waiting = asyncio.create_task(books.events.wait("slug", seen, 10))
+                other.events.append("slug", "told", {"n": n})
+                seen = (await waiting)[-1].seq
+        assert seen == 3
+    finally:
+        listening.cancel()
+        other.engine.dispose()
+
+
+def _listens(books: Books) -> bool:
+    query = sa.text("select count(*) from pg_stat_activity where query like 'LISTEN mk0r_events%'")
+    with books.engine.connect() as connection:
+        return bool(connection.execute(query).scalar())
+
+
+def test_books_of_an_earlier_version_are_brought_up_to_date(store_url: str) -> None:
+    engine = open_engine(store_url)
+    old = ["round", "used_at", "ending_at"]
+    with writing(engine) as connection:
+        connection.execute(sa.text("DROP TABLE turns"))
+        for column in old:
+            connection.execute(sa.text(f"ALTER TABLE sessions DROP COLUMN {column}"))
+    engine.dispose()
+    with ThreadPoolExecutor(4) as pool:  # several servers start at once
+        engines = list(pool.map(lambda _: open_engine(store_url), range(4)))
+    there = {column["name"] for column in sa.inspect(engines[0]).get_columns("sessions")}
+    assert there >= {*old, "slug"}
+    assert sa.inspect(engines[0]).has_table("turns")
+    for engine in engines:
+        engine.dispose()
 
 
 @pytest.mark.parametrize(
@@ -138,4 +175,10 @@ def test_each_leg_chooses_vendor_or_twin_on_its_own(monkeypatch: pytest.MonkeyPa
 def test_a_live_vm_with_local_services_is_refused_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("E2B_API_KEY", "e2b_x")
     with pytest.raises(BadInput, match="cannot reach the local neon, posthog, resend"):
+        Settings().check()
+
+
+def test_servers_that_share_a_database_must_share_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MK0R_DATABASE_URL", "postgresql://localhost/mk0r")
+    with pytest.raises(BadInput, match="MK0R_SECRET_KEY is not"):
         Settings().check()

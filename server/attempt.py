@@ -1,0 +1,169 @@
+"""One leg, tried: intend, look, make, record; or give way to whoever overtook it and clean up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from server import dotenv
+from server.crash import nowhere
+from server.database import writing
+from server.errors import LegError
+from server.legs.retry import within
+from server.log import provisioning
+from server.record import Leg, Problem
+from server.settings import VENDOR_OF, LegName
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from server.books import Books
+    from server.crash import Crash
+    from server.environment import Environment
+    from server.legs import Intent, Resources
+    from server.legs import Leg as VendorLeg
+    from server.record import Session
+
+TRIES = 3
+LOOK_AGAIN_SECONDS = 1.0  # a create whose answer was lost may still be on its way
+
+
+class Attempts:
+    """Runs legs. Whatever dies in between, one set of resources is on record and no other stays."""
+
+    def __init__(
+        self,
+        books: Books,
+        legs: Mapping[LegName, VendorLeg],
+        environment: Environment,
+        *,
+        budget_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+        at: Crash = nowhere,
+    ) -> None:
+        self._books = books
+        self._sessions = books.sessions
+        self._legs = legs
+        self._environment = environment
+        self.budget_seconds = budget_seconds
+        self._clock = clock
+        self._at = at
+
+    async def run(self, slug: str, name: LegName) -> dict[str, Any]:
+        """What came of the leg. It answers with references, never with secrets, and raises nothing of a vendor's."""
+        if (standing := self._sessions.by_slug(slug).leg(name)).stands:
+            return standing.model_dump(mode="json")
+        began = self._clock()
+        self._books.events.append(slug, "leg.started", {"leg": name})
+        intent, leg, made = await self._outcome(slug, name)
+        leg.ms = round((self._clock() - began) * 1000)
+        if intent and not self._record(slug, leg, intent, made):
+            provisioning(slug, f"leg={name}", outcome="overtaken")
+            if made:
+                await self._give_way(slug, name, intent, made)
+        return self._sessions.by_slug(slug).leg(name).model_dump(mode="json")
+
+    async def _outcome(self, slug: str, name: LegName) -> tuple[Intent | None, Leg, Resources | None]:
+        """The one broad catch: no leg's failure may stop another."""
+        intent: Intent | None = None
+        try:
+            async with within(self.budget_seconds):
+                for last in [False] * (TRIES - 1) + [True]:
+                    intent = self._books.rounds.intend(slug, name)
+                    if intent is None:
+                        break
+                    self._at(f"{name}.intended")
+                    try:
+                        return intent, *await self._try(name, intent)
+                    except LegError as error:
+                        if last or not error.again:
+                            raise
+                    await asyncio.sleep(LOOK_AGAIN_SECONDS)
+                return None, self._sessions.by_slug(slug).leg(name), None
+        except LegError as error:
+            problem = Problem.of(error)
+        except TimeoutError:
+            problem = _out_of_time(name, self.budget_seconds)
+        except Exception:
+            logging.getLogger("mk0r").exception("leg %s of %s", name, slug)
+            problem = _unexpected(name)
+        return intent, Leg.failed(name, problem), None
+
+    async def _try(self, name: LegName, intent: Intent) -> tuple[Leg, Resources]:
+        """Look where an earlier attempt may have left something; make what is not there."""
+        leg = self._legs[name]
+        found = None
+        if intent.look:
+            self._at(f"{name}.looking")
+            if found := await leg.find(intent):
+                self._at(f"{name}.found")
+        resources = found or await leg.make(intent)
+        if name == "vm":
+            await self._environment.furnish(intent.app_id, resources.reference["sandbox_id"])
+            self._at("vm.furnished")
+        for variable, value in resources.env.items():
+            dotenv.check_value(variable, value.reveal())
+        self._at(f"{name}.made")
+        return Leg(
+            name=name,
+            vendor=VENDOR_OF[name],
+            outcome="found" if found else "made",
+            env_names=list(resources.env),
+            reference=resources.reference,
+        ), resources
+
+    def _record(self, slug: str, leg: Leg, intent: Intent, made: Resources | None) -> bool:
+        """The outcome, its secrets and its event: all or nothing, and only for the newest attempt."""
+        with writing(self._books.engine) as connection:
+            if not self._books.rounds.record(connection, slug, leg, intent.attempt):
+                return False
+            if made:
+                self._books.vault.put_within(connection, slug, leg.name, made.env)
+            told = leg.model_dump(mode="json", include={"outcome", "ms", "env_names", "error", "vendor"})
+            self._books.events.append_within(connection, slug, "leg.finished", {"leg": leg.name, **told})
+            if made:
+                self._at(f"{leg.name}.recording")
+        self._books.events.wake(slug)
+        code = leg.error.code if leg.error else None
+        provisioning(slug, f"leg={leg.name}", vendor=leg.vendor, outcome=leg.outcome, ms=leg.ms, code=code)
+        if made:
+            self._at(f"{leg.name}.recorded")
+        return True
+
+    async def _give_way(self, slug: str, name: LegName, intent: Intent, made: Resources) -> None:
+        """Remove what this attempt made, unless the one that overtook it adopted it. The reaper is behind this."""
+        try:
+            async with within(self.budget_seconds):
+                while (session := self._sessions.by_slug(slug)) and not _is_settled(session, name):
+                    seen = self._books.events.last(slug)
+                    await self._books.events.wait(slug, seen, 1)
+                kept = {} if session.ending or session.state == "destroyed" else session.leg(name).reference
+                stray = {key: value for key, value in made.reference.items() if value != kept.get(key)}
+                if stray:
+                    await self._legs[name].remove(intent.app_id, stray)
+        except (LegError, TimeoutError):
+            logging.getLogger("mk0r").warning("%s of %s made something nobody claims", name, slug)
+
+
+def _is_settled(session: Session, name: LegName) -> bool:
+    return session.ending or session.state == "destroyed" or session.leg(name).stands
+
+
+def _out_of_time(name: LegName, budget: float) -> Problem:
+    return Problem(
+        code="timed_out",
+        message=f"{VENDOR_OF[name]} took longer than its {budget:g} s.",
+        next_action="Provision this service again in a minute; the rest of the session works.",
+        retryable=True,
+    )
+
+
+def _unexpected(name: LegName) -> Problem:
+    return Problem(
+        code="internal",
+        message=f"Something of ours went wrong while provisioning {VENDOR_OF[name]}.",
+        next_action="Provision this service again; the server's log has the details.",
+        retryable=True,
+    )

@@ -1,0 +1,107 @@
+"""What a session's VM must not be without: `/app/.env`, its run-time facts and the skill."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from server import dotenv
+from server.crash import nowhere
+from server.errors import LegError
+from server.log import provisioning
+from server.record import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from server.books import Books
+    from server.crash import Crash
+    from server.record import Session
+    from server.vm.sandbox import Sandboxes
+
+SKILL = Path(__file__).parent.parent / "skills" / "backend-services"
+SKILL_IN_VM = "/root/.claude/skills/backend-services"
+ENV, FACTS = "/app/.env", "/run/brd.conf"
+REWRITES = 5
+
+
+class Environment:
+    """Writes it, and writes it again when it was lost or is no longer true."""
+
+    def __init__(
+        self,
+        books: Books,
+        sandboxes: Sandboxes,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        at: Crash = nowhere,
+    ) -> None:
+        self._books = books
+        self._sessions = books.sessions
+        self._sandboxes = sandboxes
+        self._clock = clock
+        self._at = at
+
+    async def furnish(self, app_id: str, sandbox_id: str) -> None:
+        """The skill and the session's run-time facts, there before anybody works in the VM."""
+        slug = app_id.removeprefix("mk0r-")
+        facts = f"MK0R_SLUG={slug}\nMK0R_APP_ID={app_id}\nMK0R_APP_PORT=5173\n"
+        files = {f"{SKILL_IN_VM}/{path.relative_to(SKILL)}": path.read_text() for path in sorted(SKILL.rglob("*.md"))}
+        await self._sandboxes.write(sandbox_id, {FACTS: facts, **files})
+
+    async def write(self, slug: str) -> dict[str, Any]:
+        """Put every name that exists into `/app/.env`. Says what is wrong instead of raising it; empty is well."""
+        began = self._clock()
+        session = self._sessions.by_slug(slug)
+        try:
+            names = await self._write(session)
+        except LegError as error:
+            return Problem.of(error).model_dump()
+        ms = round((self._clock() - began) * 1000)
+        if session.sandbox_id is not None:
+            self._books.events.append(slug, "env.written", {"names": names, "ms": ms})
+            provisioning(slug, "env", names=",".join(names), ms=ms)
+        return {}
+
+    async def _write(self, session: Session) -> list[str]:
+        """Write until what was written is still so afterwards: another round may have ended meanwhile."""
+        written: str | None = None
+        names: list[str] = []
+        for _ in range(REWRITES):
+            values = self.values(session)
+            names, text = list(values), dotenv.render(values)
+            if session.sandbox_id is None or text == written:
+                break
+            self._at("env.writing")
+            await self._sandboxes.replace_private(session.sandbox_id, ENV, text)
+            self._at("env.written")
+            written, session = text, self._sessions.by_slug(session.slug)
+        return names
+
+    def values(self, session: Session) -> dict[str, Any]:
+        """Each standing leg's values, in the legs' order, each leg's in its own."""
+        secrets = self._books.vault.get(session.slug)
+        return {n: secrets[n] for leg in session.legs if leg.stands for n in leg.env_names}
+
+    async def restore(self, slug: str) -> Session:
+        """Wake the VM and give it back what it must not be without."""
+        session = self._sessions.by_slug(slug)
+        if session.sandbox_id is None:
+            raise LegError(
+                "This session has no VM.", code="no_vm", next_action="Provision the vm, then resume.", retryable=True
+            )
+        await self._sandboxes.open(session.sandbox_id)
+        if not await self._sandboxes.holds(session.sandbox_id, ENV, FACTS):
+            await self.furnish(session.app_id, session.sandbox_id)
+            await self._write(session)
+        return session
+
+    async def answers(self, session: Session) -> bool:
+        """Whether the app's page comes within a minute."""
+        if session.sandbox_id is None:
+            return False
+        try:
+            return await self._sandboxes.answers(session.sandbox_id)
+        except LegError:
+            return False

@@ -1,0 +1,92 @@
+"""The vendors, their legs and the provisioner, put together."""
+
+from __future__ import annotations
+
+import time
+from random import Random
+from typing import TYPE_CHECKING
+
+from server import __version__, limits
+from server.attempt import Attempts
+from server.crash import nowhere
+from server.ending import Ending
+from server.environment import Environment
+from server.legs.github import GitHubLeg
+from server.legs.neon import NeonLeg
+from server.legs.posthog import PostHogLeg
+from server.legs.resend import ResendLeg
+from server.legs.retry import Retries
+from server.legs.vendor import Dialect, Vendor
+from server.limits import VendorTurns
+from server.provision import Provisioner
+from server.secrets import Secret
+from server.vm.leg import VmLeg
+
+if TYPE_CHECKING:
+    import httpx
+    import sqlalchemy as sa
+
+    from server.books import Books
+    from server.crash import Crash
+    from server.durable import Durable
+    from server.legs import Leg
+    from server.settings import LegName, Settings
+    from server.vm.sandbox import Sandboxes
+
+
+def vendors(
+    settings: Settings, engine: sa.Engine, http: httpx.AsyncClient, at: Crash = nowhere
+) -> dict[LegName, Vendor]:
+    """The three that speak plain JSON."""
+    agent = {"User-Agent": f"mk0r/{__version__}"}
+    github = {**agent, "Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
+    nobody = Secret("")
+    dialects: dict[LegName, Dialect] = {
+        # Neon, "GeneralError": after 423 and 503 anything may be sent again.
+        "database": Dialect(
+            "Neon", settings.neon_base_url, settings.neon_api_key or nobody, agent, nothing_done=(423, 429, 503)
+        ),
+        "mail": Dialect("Resend", settings.resend_base_url, settings.resend_api_key or nobody, agent),
+        # GitHub, "Rate limits": what is scarce is creating content.
+        "git": Dialect("GitHub", settings.github_api_url, settings.github_token or nobody, github, limited=("POST",)),
+    }
+    allowed = {"database": settings.limit_neon, "mail": settings.limit_resend, "git": settings.limit_github}
+
+    def vendor(leg: LegName, dialect: Dialect) -> Vendor:
+        turns = VendorTurns(engine, dialect.name, limits.read(allowed[leg]))
+        return Vendor(dialect, http, retries=_retries(), turns=turns, at=lambda point: at(f"{leg}.{point}"))
+
+    return {leg: vendor(leg, dialect) for leg, dialect in dialects.items()}
+
+
+def legs(
+    settings: Settings, books: Books, speak: dict[LegName, Vendor], sandboxes: Sandboxes, at: Crash = nowhere
+) -> dict[LegName, Leg]:
+    turns = VendorTurns(books.engine, "E2B", limits.read(settings.limit_e2b))
+    return {
+        "database": NeonLeg(speak["database"], settings, at),
+        "mail": ResendLeg(speak["mail"], settings, at),
+        "analytics": PostHogLeg(settings),
+        "git": GitHubLeg(speak["git"], settings),
+        "vm": VmLeg(settings, sandboxes, retries=_retries(), turns=turns, at=at),
+    }
+
+
+def provisioner(
+    settings: Settings,
+    books: Books,
+    legs: dict[LegName, Leg],
+    sandboxes: Sandboxes,
+    durable: Durable,
+    *,
+    at: Crash = nowhere,
+) -> Provisioner:
+    budget, clock = settings.leg_budget_seconds, time.monotonic
+    environment = Environment(books, sandboxes, clock=clock, at=at)
+    attempts = Attempts(books, legs, environment, budget_seconds=budget, clock=clock, at=at)
+    ending = Ending(books, legs, budget_seconds=budget, at=at)
+    return Provisioner(books, attempts, environment, ending, durable, clock=clock, at=at)
+
+
+def _retries() -> Retries:
+    return Retries(Random())  # noqa: S311 - spreads retries, guards nothing

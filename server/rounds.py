@@ -1,0 +1,141 @@
+"""The state machine of provisioning: rounds are planned, legs intend, the newest attempt records, rounds finish.
+
+Every change locks the session's row first, so two servers that work on one session take turns.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from server.database import insert_new, writing
+from server.errors import BadInput
+from server.legs import Intent
+from server.record import Problem
+from server.schema import LEGS, SESSIONS
+from server.sessions import load
+from server.settings import LEGS as ALL_LEGS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from server.record import Leg, Session
+    from server.settings import LegName
+
+
+class Rounds:
+    """One session is provisioned in rounds (its generations), each for some of its legs."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def plan(self, slug: str, services: Collection[LegName]) -> Session:
+        """Ask for these legs. What is missing of them gets a round, the one under way or a new one."""
+        with writing(self._engine) as connection:
+            session = load(connection, slug, lock=True)
+            if session.ending:
+                raise BadInput("This session is being destroyed.", next_action="Start a new one.")
+            asked: list[LegName] = [name for name in ALL_LEGS if name in services or name in session.services]
+            if asked != session.services:
+                _save(connection, slug, services=asked)
+            missing: list[LegName] = [name for name in asked if name in services and not session.leg(name).stands]
+            if missing and not _under_way(session):
+                _begin(connection, session, missing)
+            return load(connection, slug)
+
+    def again(self, slug: str, generation: int) -> Session:
+        """A new round for what a round that ended without a word has left."""
+        with writing(self._engine) as connection:
+            session = load(connection, slug, lock=True)
+            if _under_way(session) and session.generation == generation:
+                _begin(connection, session, session.round)
+            return load(connection, slug)
+
+    def finish(
+        self, connection: sa.Connection, slug: str, generation: int, unwritten: Problem | None = None
+    ) -> Session | None:
+        """End this round, or begin the next when a leg was asked for meanwhile. None when it is over already.
+
+        `unwritten`: why `.env` could not be written, which fails the VM.
+        """
+        session = load(connection, slug, lock=True)
+        if not _under_way(session) or generation not in (0, session.generation):
+            return None
+        if unwritten and session.leg("vm").stands:
+            _fail(connection, slug, session.leg("vm"), unwritten)
+        waiting: list[LegName] = []
+        for leg in session.legs:
+            if leg.outcome == "pending" and leg.name in session.round:
+                _fail(connection, slug, leg, _NO_OUTCOME)  # or the rounds would go on for ever
+            elif leg.outcome == "pending":
+                waiting.append(leg.name)
+        if waiting:
+            _begin(connection, session, waiting)
+        else:
+            _save(connection, slug, state=load(connection, slug).came_to)
+        return load(connection, slug)
+
+    def intend(self, slug: str, name: LegName) -> Intent | None:
+        """Write down that this leg is about to be made. None where it stands, or where the session ends."""
+        with writing(self._engine) as connection:
+            session = load(connection, slug, lock=True)
+            if session.ending or session.leg(name).stands:
+                return None
+            key = sa.and_(LEGS.c.slug == slug, LEGS.c.name == name)
+            insert_new(connection, LEGS, {"slug": slug, "name": name})
+            row = connection.execute(sa.select(LEGS.c.attempt, LEGS.c.life, LEGS.c.intent_at).where(key)).one()
+            values = {"attempt": row.attempt + 1, "intent_at": datetime.now(UTC), "outcome": None}
+            connection.execute(sa.update(LEGS).where(key).values(**values))
+            return Intent(session.app_id, row.attempt + 1, row.life, look=row.intent_at is not None)
+
+    def record(self, connection: sa.Connection, slug: str, leg: Leg, attempt: int) -> bool:
+        """Save what came of an attempt. False, and nothing saved, when a later one or the session's end overtook it."""
+        session = load(connection, slug, lock=True)
+        newest = sa.and_(LEGS.c.slug == slug, LEGS.c.name == leg.name, LEGS.c.attempt == attempt)
+        outcome = leg.model_dump(mode="json")
+        return not session.ending and (
+            connection.execute(sa.update(LEGS).where(newest).values(outcome=outcome)).rowcount == 1
+        )
+
+    def attempts(self, slug: str, name: LegName) -> int | None:
+        """How often the leg was ever tried; None when nothing was since its resources were last removed."""
+        query = sa.select(LEGS.c.attempt).where(LEGS.c.slug == slug, LEGS.c.name == name, LEGS.c.intent_at.is_not(None))
+        with self._engine.connect() as connection:
+            return connection.execute(query).scalar()
+
+    def forget(self, slug: str, name: LegName) -> None:
+        """The leg's resources are gone: as if it had never run, but for the numbers, which only grow."""
+        with writing(self._engine) as connection:
+            load(connection, slug, lock=True)
+            values = {"outcome": None, "intent_at": None, "life": LEGS.c.life + 1, "attempt": LEGS.c.attempt + 1}
+            connection.execute(sa.update(LEGS).where(LEGS.c.slug == slug, LEGS.c.name == name).values(**values))
+
+
+_NO_OUTCOME = Problem(
+    code="internal",
+    message="Something of ours went wrong while provisioning this service.",
+    next_action="Provision this service again; the server's log has the details.",
+    retryable=True,
+)
+
+
+def _fail(connection: sa.Connection, slug: str, leg: Leg, problem: Problem) -> None:
+    """What it refers to stays on record: it has to be found again, or removed."""
+    failed = leg.model_copy(update={"outcome": "failed", "error": problem})
+    insert_new(connection, LEGS, {"slug": slug, "name": leg.name})
+    key = sa.and_(LEGS.c.slug == slug, LEGS.c.name == leg.name)
+    connection.execute(sa.update(LEGS).where(key).values(outcome=failed.model_dump(mode="json")))
+
+
+def _under_way(session: Session) -> bool:
+    return session.state == "provisioning" and session.generation > 0
+
+
+def _begin(connection: sa.Connection, session: Session, names: list[LegName]) -> None:
+    _save(connection, session.slug, generation=session.generation + 1, state="provisioning", round=names)
+
+
+def _save(connection: sa.Connection, slug: str, **values: object) -> None:
+    connection.execute(sa.update(SESSIONS).where(SESSIONS.c.slug == slug).values(**values))

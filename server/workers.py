@@ -1,0 +1,84 @@
+"""Several servers on one database: each says that it lives, and takes over from those that no longer do.
+
+A server that only slept finds on waking that it is fenced out: the engine takes no step's outcome from it, and
+`rounds` no attempt's, once another has begun on the same work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from secrets import token_hex
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from server.database import now, upsert, writing
+from server.schema import WORKERS
+
+if TYPE_CHECKING:
+    from server.durable import Durable
+
+BEAT_SECONDS = 3.0
+ALIVE_SECONDS = 15.0
+FORGOTTEN_SECONDS = 3600.0
+
+
+def new_executor() -> str:
+    """A name for this life of this process, and no other."""
+    return f"{socket.gethostname()[:60]}-{os.getpid()}-{token_hex(4)}"
+
+
+class Workers:
+    """The heartbeats, by the database's own clock."""
+
+    def __init__(
+        self,
+        engine: sa.Engine,
+        durable: Durable,
+        *,
+        beat_seconds: float = BEAT_SECONDS,
+        alive_seconds: float = ALIVE_SECONDS,
+    ) -> None:
+        self._engine = engine
+        self._durable = durable
+        self._beat_seconds = beat_seconds
+        self._alive_seconds = alive_seconds
+
+    async def keep(self) -> None:
+        """Beat and look after the others, for ever."""
+        try:
+            while True:
+                await asyncio.to_thread(self.beat)
+                await self.look()
+                await asyncio.sleep(self._beat_seconds)
+        except asyncio.CancelledError:
+            self._leave()
+            raise
+
+    def beat(self) -> None:
+        """This process lives. Before it has said so, it must not begin a workflow."""
+        with writing(self._engine) as connection:
+            at = now(connection)
+            upsert(connection, WORKERS, {"executor": self._durable.executor}, {"beat_at": at})
+            connection.execute(sa.delete(WORKERS).where(WORKERS.c.beat_at < at - FORGOTTEN_SECONDS))
+
+    async def look(self) -> None:
+        """Take over from everybody who has work and shows no life."""
+        working = await self._durable.executors()
+        dead = working - await asyncio.to_thread(self._living)
+        if dead:
+            logging.getLogger("mk0r").warning("taking over from %s", ", ".join(sorted(dead)))
+            await self._durable.take_over(dead)
+
+    def _living(self) -> set[str]:
+        with self._engine.connect() as connection:
+            since = now(connection) - self._alive_seconds
+            return set(connection.execute(sa.select(WORKERS.c.executor).where(WORKERS.c.beat_at >= since)).scalars())
+
+    def _leave(self) -> None:
+        """Nobody has to wait for the life that ends in order."""
+        with writing(self._engine) as connection:
+            connection.execute(sa.delete(WORKERS).where(WORKERS.c.executor == self._durable.executor))
