@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from agent_loop import checks, prompts
+from agent_loop import checks, narration, prompts
 from agent_loop.conversation import CUT, GO_ON, answer, calls_of, commit_message, no_vm, opening, session_facts, text
 from agent_loop.limits import Budget, Limits, Usage
 from agent_loop.model import Message, ModelError
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 Outcome = Literal["done", "failed", "stopped"]
 ATTEMPTS = 2  # a model turn whose answer broke off is asked for once more; the SDK retries what never began
+DECLINED = "The model declined to go on with this; its last message says why."
 PENDING = "provisioning"
 POLL_SECONDS = 0.3
 
@@ -57,10 +58,11 @@ class RunResult:
 class _End(Exception):
     """The run is over."""
 
-    def __init__(self, outcome: Outcome, reason: str) -> None:
+    def __init__(self, outcome: Outcome, reason: str, code: str = "") -> None:
         super().__init__(reason)
         self.outcome: Outcome = outcome
         self.reason = reason
+        self.code = code
 
 
 async def run(
@@ -84,7 +86,7 @@ async def run(
         end = _End("done", "")
     except _End as reached:
         end = reached
-    if it.messages:
+    if it.worked:
         await it.commit()
     return await it.finish(end)
 
@@ -103,6 +105,8 @@ class _Run:
     system: list[Json] = field(default_factory=list[Json])
     offered: list[Json] = field(default_factory=list[Json])
     messages: list[Json] = field(default_factory=list[Json])
+    worked: bool = False
+    """Whether a tool was called: only then can there be anything to commit."""
     ms_aside: int = 0
 
     # The story
@@ -147,7 +151,7 @@ class _Run:
                 case "max_tokens":
                     self._say([answer(call, CUT) for call in calls] or [text(GO_ON)])
                 case "refusal":
-                    raise _End("failed", "The model declined to go on with this; its last message says why.")
+                    raise _End("failed", message.explanation or DECLINED, "declined")
                 case "model_context_window_exceeded":
                     raise _End("failed", "The conversation no longer fits the model. Start a new session.")
                 case _:
@@ -188,7 +192,7 @@ class _Run:
         self.budget.charge(usage, told["ms"])
         if end := told.get("end"):
             raise _End(*end)
-        return Message(told["content"], told["stop_reason"], usage)
+        return Message(told["content"], told["stop_reason"], usage, told.get("explanation", ""))
 
     async def _ask(self, number: int) -> Json:
         began, attempt = self.clock(), 1
@@ -216,6 +220,7 @@ class _Run:
 
     async def _call_together(self, calls: list[Json]) -> list[Json]:
         """All calls of one turn at once; the answers in the order of the calls."""
+        self.worked = True
         done = await asyncio.gather(
             *(self.journal.step(f"tool {call['name']}", partial(self._call, call)) for call in calls)
         )
@@ -225,7 +230,8 @@ class _Run:
     async def _call(self, call: Json) -> Json:
         name, arguments = call["name"], call["input"]
         began = self.clock()
-        self.publish("tool.started", {"id": call["id"], "name": name, "summary": said(arguments)})
+        told = {"id": call["id"], "name": name, "title": narration.title(name, arguments), "summary": said(arguments)}
+        self.publish("tool.started", told)
         if name in {tool["name"] for tool in self.offered}:
             seconds = min(seconds_for(arguments), max(1.0, self.budget.seconds_left()))
             result = await self.tools.call(name, arguments, self.session_key, seconds=seconds)
@@ -233,8 +239,8 @@ class _Run:
             offered = ", ".join(tool["name"] for tool in self.offered)
             result = ToolResult.error(f"There is no tool called {name}. The tools are: {offered}.")
         ms = self._since(began)
-        told = {"id": call["id"], "name": name, "ok": result.ok, "ms": ms, "summary": came_of_it(result)}
-        self.publish("tool.finished", told)
+        came = {"ok": result.ok, "ms": ms, "summary": came_of_it(result), "trouble": narration.trouble(result)}
+        self.publish("tool.finished", {"id": call["id"], "name": name, **came})
         return {"answer": answer(call, result.content, is_error=result.is_error), "ms": ms}
 
     async def _check_all(self) -> list[checks.Check]:
@@ -262,7 +268,7 @@ class _Run:
         return told["did"]
 
     async def commit(self) -> None:
-        """Each run ends in a commit and a push, whatever came of it."""
+        """Each run that did something ends in a commit and a push, whatever came of it."""
 
         async def push() -> Json:
             began, message = self.clock(), commit_message(self.idea)
@@ -284,7 +290,7 @@ class _Run:
         ms = budget.ms + self.ms_aside
 
         async def announce() -> Json:
-            told = {"outcome": end.outcome, "reason": end.reason, "turns": budget.turns}
+            told = {"outcome": end.outcome, "reason": end.reason, "code": end.code, "turns": budget.turns}
             told |= {"tokens": asdict(budget.usage), "cost_usd": dollars, "ms": ms}
             self.publish("run.finished", told)
             return {}

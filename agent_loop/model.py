@@ -24,6 +24,8 @@ class Message:
     content: list[Json]
     stop_reason: str
     usage: Usage
+    explanation: str = ""
+    """Of a refusal, where the model gives one."""
 
 
 class ModelError(Exception):
@@ -129,6 +131,7 @@ class AnthropicModel:
 def _message(answer: ApiMessage) -> Message:
     blocks = [block.model_dump(mode="json", exclude_none=True, exclude={"parsed_output"}) for block in answer.content]
     usage = answer.usage
+    explanation = (answer.stop_details and answer.stop_details.explanation) or ""
     return Message(
         content=[block for block in blocks if block["type"] != "text" or block["text"]],
         stop_reason=answer.stop_reason or "",
@@ -138,6 +141,7 @@ def _message(answer: ApiMessage) -> Message:
             usage.cache_read_input_tokens or 0,
             usage.cache_creation_input_tokens or 0,
         ),
+        explanation=explanation,
     )
 
 

@@ -83,13 +83,14 @@ class Story:
         self.screen.moving(f"  thinking: {' '.join(clean(data['text']).split())[:60]}")
 
     def _tool_started(self, data: dict[str, Any]) -> None:
-        self._tools[data["id"]] = clean(data["summary"])
-        self.screen.moving(f"  {data['name']} {clean(data['summary'])[:60]} ...")
+        what = clean(data.get("title") or f"{data['name']} {data['summary']}").strip()
+        self._tools[data["id"]] = what
+        self.screen.moving(f"  {what[:70]} ...")
 
     def _tool_finished(self, data: dict[str, Any]) -> None:
-        asked = self._tools.pop(data["id"], "")
-        came = "" if data["ok"] else f"  {self.screen.paint(clean(data['summary']), YELLOW)}"
-        what = f"{clean(data['name'])} {asked}".strip()
+        what = self._tools.pop(data["id"], clean(data["name"]))
+        trouble = clean(data.get("trouble") or data["summary"])
+        came = "" if data["ok"] else f"  {self.screen.paint(trouble, YELLOW)}"
         self.screen.line(f"  {self.screen.mark(data['ok'])} {what}  {self.screen.paint(spent(data['ms']), DIM)}{came}")
 
     def _check(self, data: dict[str, Any]) -> None:

@@ -153,26 +153,26 @@ arguments = { command = "rm broken" }
 
 async def test_checks_that_keep_failing_end_the_run_as_failed_and_still_push(stage: Stage) -> None:
     (stage.shop.folder / "console.txt").write_text("ReferenceError: x is not defined")
-    stage.script(DONE * 5)
+    stage.script(ONE_COMMAND + DONE * 5)
     result = await stage.run(limits=Limits(check_rounds=1))
     assert (result.outcome, result.reason) == ("failed", "The app does not pass its checks (page).")
-    assert result.turns == 2
+    assert result.turns == 3
     assert "ReferenceError" in stage.told("check")[-1]["detail"] + stage.told("check")[-2]["detail"] + str(
-        stage.requests[1]["messages"][-1]
+        stage.requests[2]["messages"][-1]
     )
     assert len(stage.shop.pushes) == 1
 
 
 @pytest.mark.parametrize(
-    ("limits", "reason"),
+    ("limits", "reason", "pushes"),
     [
-        (Limits(turns=1), "The run used its 1 turns."),
-        (Limits(tokens=50), "The run used its 50 tokens."),
-        (Limits(dollars=0.000001), "The run used its budget of $0.00."),
+        (Limits(turns=1), "The run used its 1 turns.", 1),
+        (Limits(tokens=50), "The run used its 50 tokens.", 1),
+        (Limits(dollars=0.000001), "The run used its budget of $0.00.", 0),
     ],
 )
 async def test_a_budget_stops_the_run_before_the_next_turn(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, limits: Limits, reason: str
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, limits: Limits, reason: str, pushes: int
 ) -> None:
     monkeypatch.setitem(limits_module.PRICES, "rehearsal", (Price(1, 1, 1, 1),))
     stage.script(ONE_COMMAND * 3 + DONE)
@@ -180,7 +180,7 @@ async def test_a_budget_stops_the_run_before_the_next_turn(
     assert (result.outcome, result.reason, result.turns) == ("stopped", reason, 1)
     assert len(stage.requests) == 1
     assert stage.told("run.finished")[0]["outcome"] == "stopped"
-    assert len(stage.shop.pushes) == 1
+    assert len(stage.shop.pushes) == pushes, "where the words were cut short no tool was called"
 
 
 async def test_seconds_bound_a_model_that_never_answers(stage: Stage) -> None:
@@ -326,7 +326,7 @@ async def test_an_idea_without_a_script_changes_nothing_and_says_so(stage: Stage
     assert result.outcome == "failed"
     assert "This is a rehearsal" in stage.spoken()
     assert "“A run tracker”" in stage.spoken()
-    assert "ANTHROPIC_API_KEY" in stage.spoken()
+    assert "ANTHROPIC_API_KEY" in result.reason
     assert stage.told("tool.started") == []
 
 
@@ -351,7 +351,7 @@ async def test_without_a_vm_nothing_is_asked_of_the_model(stage: Stage) -> None:
 
 
 async def test_a_refused_push_is_told_and_fails_nothing(stage: Stage) -> None:
-    stage.script(DONE)
+    stage.script(ONE_COMMAND + DONE)
     stage.shop.push_refused = True
     result = await stage.run()
     assert result.outcome == "done"
@@ -362,3 +362,22 @@ async def test_a_refused_push_is_told_and_fails_nothing(stage: Stage) -> None:
         "ms": 0,
         "error": "This session has no repository.",
     }
+
+
+async def test_a_declined_idea_says_why_and_leaves_nothing_behind(stage: Stage) -> None:
+    stage.script(ONE_COMMAND + DONE)
+    result = await stage.run("A chess clock")
+    assert (result.outcome, result.turns) == ("failed", 1)
+    assert result.reason == "No script for this idea: this is a rehearsal. Set ANTHROPIC_API_KEY for any idea."
+    assert stage.told("run.finished")[0]["code"] == "declined"
+    assert stage.kinds() == ["run.started", "turn.started", "run.finished"]
+    assert stage.shop.pushes == []
+
+
+async def test_a_call_is_told_as_a_sentence_and_a_failure_by_the_line_that_says_it(stage: Stage) -> None:
+    stage.script(
+        ONE_COMMAND.replace("echo $((6*7))", "echo loading; echo 'src/a.ts(1,2): error TS1: No.'; exit 2") + DONE
+    )
+    await stage.run()
+    assert stage.told("tool.started")[0]["title"].startswith("Runs echo loading")
+    assert stage.told("tool.finished")[0]["trouble"] == "src/a.ts(1,2): error TS1: No."

@@ -206,7 +206,10 @@ async def test_a_refusal_says_why_in_words_and_in_its_details(
     said = await create(sdk, **but(asked, messages=messages))
     assert said.stop_reason == "refusal"
     assert said.stop_details is not None
-    assert said.stop_details.explanation == words(said)
+    assert said.stop_details.explanation == (
+        "No script for this idea: this is a rehearsal. Set ANTHROPIC_API_KEY for any idea."
+    )
+    assert IDEA in words(said)
 
 
 # Streams

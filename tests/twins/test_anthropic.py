@@ -127,7 +127,8 @@ async def test_an_idea_without_a_script_is_declined_by_name(talk: Conversation) 
     assert declined.stop_reason == "refusal"
     assert "no script for this idea" in words(declined)
     assert "“A run tracker”" in words(declined)
-    assert "ANTHROPIC_API_KEY" in words(declined)
+    assert declined.stop_details is not None
+    assert "Set ANTHROPIC_API_KEY" in str(declined.stop_details.explanation)
     assert calls(declined) == []
 
 

@@ -36,8 +36,7 @@ class Answer:
 
 def compose(beat: Beat, asked: MessageRequest) -> Answer:
     """The answer within what was asked. A refusal stays one, unless the request leaves no room for it."""
-    said = "\n".join(block["text"] for block in beat.blocks if block["type"] == "text")
-    answer = Answer(beat.blocks, beat.stop, explanation=said if beat.stop == "refusal" else None)
+    answer = Answer(beat.blocks, beat.stop, explanation=beat.explanation or None)
     answer = _with_tools_as_chosen(_in_format(_without_thinking(answer, asked), asked), asked)
     return _counted(_within_max_tokens(_to_stop_sequence(answer, asked.stop_sequences), asked.max_tokens), asked)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from server.twins.anthropic.script import Call, Script, Step
 
 REAL = "Set ANTHROPIC_API_KEY and run the same idea again for the real model."
+NO_SCRIPT = "No script for this idea: this is a rehearsal. Set ANTHROPIC_API_KEY for any idea."
 OPENING = "This is a rehearsal: no model is at work, a script is played through the real tools.\n\n"
 
 
@@ -26,12 +27,14 @@ class Beat:
 
     blocks: list[Json]
     stop: str
+    explanation: str = ""
+    """Why it declines, when it does."""
 
 
 def next_beat(messages: list[Json], offered: set[str], shelf: dict[Path, Script]) -> Beat:
     """What the model says now. `offered` names the request's tools."""
     playing, act, choices = _cast(messages, offered, shelf)
-    return playing.beat(act) if playing else _decline(_no_script(choices))
+    return playing.beat(act) if playing else _decline(_no_script(choices), NO_SCRIPT)
 
 
 def paused(messages: list[Json], offered: set[str], shelf: dict[Path, Script]) -> bool:
@@ -174,14 +177,12 @@ def _tell(call: Call, result: Result) -> str:
     return f"`{what}` answered: {' '.join(result.complaint.split())[:300]}"
 
 
-def _decline(text: str) -> Beat:
+def _decline(text: str, explanation: str = f"The script has no line for this. {REAL}") -> Beat:
     """The API's way to say that the model will not go on."""
-    return Beat([{"type": "text", "text": text}], "refusal")
+    return Beat([{"type": "text", "text": text}], "refusal", explanation)
 
 
 def _no_script(choices: dict[Path, Script]) -> str:
     ideas = ", ".join(f"“{script.idea}”" for script in choices.values())
-    return (
-        "This is a rehearsal: no model is at work, and there is no script for this idea. "
-        f"{f'It can play: {ideas}.' if ideas else 'There is none left to play here.'} Nothing was changed. {REAL}"
-    )
+    can = f"It can play: {ideas}." if ideas else "There is none left to play here."
+    return f"This is a rehearsal: no model is at work, and there is no script for this idea. {can} Nothing was changed."
