@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import httpx
 
 from server.local.home import Home
 from server.local.identity import sandbox_identity
@@ -21,7 +25,7 @@ from server.twins.core import Site
 from server.twins.core.serve import bind, serving
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from e2b import AsyncSandbox
 
@@ -90,6 +94,8 @@ class Stage:
     port: int
     admin: str
     key: str = KEY
+    service: int = 0
+    """The port of a service that is handed in."""
 
     @property
     def base(self) -> str:
@@ -101,11 +107,26 @@ class Stage:
             return {"api_key": LIVE_KEY}
         return {"api_key": self.key, "api_url": self.base, "sandbox_url": self.base}
 
-    async def create(self, **arguments: Any) -> AsyncSandbox:
+    async def create(self, template: str = "mk0r", **arguments: Any) -> AsyncSandbox:
         from e2b import AsyncSandbox
 
         asked: dict[str, Any] = {"timeout": 600, **self.api, **arguments}
-        return await AsyncSandbox.create("mk0r", **asked)
+        return await AsyncSandbox.create(template, **asked)
+
+    async def admin_call(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        """One of the twin's own `/_twin/*` routes."""
+        headers = {"Authorization": f"Bearer {self.admin}"}
+        async with httpx.AsyncClient(trust_env=False, base_url=self.base, timeout=120) as client:
+            return await client.request(method, f"/_twin/{path}", headers=headers, json=body)
+
+
+async def eventually(check: Callable[[], Awaitable[Any]], seconds: float = 15) -> Any:
+    """The first truthy answer within the time."""
+    end = time.monotonic() + seconds
+    while not (answer := await check()):
+        assert time.monotonic() < end, "it never came true"
+        await asyncio.sleep(0.02)
+    return answer
 
 
 @asynccontextmanager

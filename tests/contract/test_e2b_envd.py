@@ -318,7 +318,9 @@ async def test_a_watched_folder_tells_what_happens_in_it(sandbox: AsyncSandbox, 
     await sandbox.files.write(f"{folder}/old.txt", "old")
     watch = await sandbox.files.watch_dir(folder, on_event=heard.append, include_entry=True)
     await sandbox.files.write(f"{folder}/new.txt", "new")
-    await sandbox.commands.run(f"chmod 600 {folder}/new.txt; mv {folder}/old.txt {folder}/moved.txt; rm {folder}/moved.txt")
+    await sandbox.commands.run(
+        f"chmod 600 {folder}/new.txt; mv {folder}/old.txt {folder}/moved.txt; rm {folder}/moved.txt"
+    )
 
     def has(name: str, kind: Kind) -> bool:
         return any(each.name == name and each.type == kind for each in heard)

@@ -151,9 +151,7 @@ async def test_a_base_that_cannot_be_had_is_refused(e2b: Service) -> None:
     with pytest.raises(BuildException, match="base image 'python:3' cannot be had"):
         await AsyncTemplate.build(AsyncTemplate().from_python_image("3").run_cmd("true"), name, **options(e2b))
     with pytest.raises(BuildException, match="user 'somebody' does not exist"):
-        await AsyncTemplate.build(
-            AsyncTemplate().from_template("base").set_user("somebody"), name, **options(e2b)
-        )
+        await AsyncTemplate.build(AsyncTemplate().from_template("base").set_user("somebody"), name, **options(e2b))
     with pytest.raises(BuildException, match="template 'nothing-of-this-name' not found"):
         await AsyncTemplate.build(AsyncTemplate().from_template("nothing-of-this-name"), name, **options(e2b))
     await remove(e2b, name)

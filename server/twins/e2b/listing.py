@@ -40,7 +40,7 @@ def page(request: Request, found: list[Item], key: Callable[[Item], str]) -> tup
 
 def _read(token: str) -> str:
     try:
-        return base64.urlsafe_b64decode(token.encode()).decode()
+        return base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
     except (binascii.Error, UnicodeDecodeError, ValueError):
         raise wire(400, "Invalid next token") from None
 
