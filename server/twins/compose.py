@@ -40,7 +40,7 @@ def _build(vendor: str, home: Home, facts: StackFacts) -> Starlette:
         case "posthog":
             from server.twins import posthog
 
-            return posthog.build(site)
+            return posthog.build(site, scripts=home.template / "app" / "node_modules" / "posthog-js" / "dist")
         case "github":
             from server.twins import github
             from server.twins.github.git import git_identity

@@ -1,7 +1,7 @@
-"""The PostHog twin: one project that keeps what it is sent, by group.
+"""The PostHog twin: one project that keeps what it is sent, answers questions about it, and evaluates its flags.
 
-Its key is public, so anyone may write events under any group, here as there. `GET /_twin/events?group=`
-reads them back.
+Its key is public, so anyone may write events under any group, here as there. What needs a key that is not public
+(flag management, queries, persons) takes a personal one from `POST /_twin/keys`.
 """
 
 from __future__ import annotations
@@ -10,26 +10,68 @@ from typing import TYPE_CHECKING
 
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 
 from server.twins.core import app
-from server.twins.posthog.routes import Routes
-from server.twins.posthog.state import Project
+from server.twins.posthog import errors
+from server.twins.posthog.capture import Capture
+from server.twins.posthog.capture_v1 import CaptureV1
+from server.twins.posthog.events_api import EventsApi
+from server.twins.posthog.flag_api import FlagApi
+from server.twins.posthog.flag_routes import FlagRoutes
+from server.twins.posthog.limits import Throttles
+from server.twins.posthog.people_api import PeopleApi
+from server.twins.posthog.private import Door
+from server.twins.posthog.project import Project
+from server.twins.posthog.query_api import QueryApi
+from server.twins.posthog.remote_config import RemoteConfig
+from server.twins.posthog.twin import Twin
+from server.twins.posthog.view import Views
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from starlette.applications import Starlette
+    from starlette.requests import Request
 
     from server.twins.core import Site
 
 __all__ = ["build"]
 
 
-def build(site: Site) -> Starlette:
+def build(site: Site, *, scripts: Path | None = None) -> Starlette:
+    """`scripts` is the `dist` folder of an installed posthog-js, for the parts it loads from its host."""
+    project, throttles = Project(site), Throttles(site)
+    door, flags = Door(project, throttles), FlagRoutes(project, throttles)
+    parts = (
+        *(Capture(project), CaptureV1(project), flags, RemoteConfig(project, scripts), FlagApi(project, door, flags)),
+        *(EventsApi(project, door), QueryApi(project, door), PeopleApi(project, door), Twin(site, project)),
+    )
     # Every origin, mirrored, with credentials: capture is called from any page.
     cors = Middleware(
         CORSMiddleware,
         allow_origin_regex=".*",
         allow_credentials=True,
-        allow_methods=["GET", "POST", "OPTIONS"],
+        allow_methods=["GET", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"],
         allow_headers=["*"],
     )
-    return app(site, Routes(site, Project(site)).all(), middleware=[cors])
+    return app(
+        site,
+        [route for part in parts for route in part.routes()],
+        view=Views(project).show,
+        keep=project,
+        middleware=[cors],
+        exception_handlers={404: _not_found, 405: _not_allowed},
+    )
+
+
+async def _not_found(request: Request, _error: Exception) -> Response:
+    if request.url.path.startswith("/api/"):
+        return errors.not_found("Endpoint not found.").response()
+    return Response(status_code=404)
+
+
+async def _not_allowed(request: Request, _error: Exception) -> Response:
+    if request.url.path.startswith("/api/"):
+        return errors.method_not_allowed(f'Method "{request.method}" not allowed.').response()
+    return Response(status_code=405)
