@@ -1,5 +1,8 @@
 """E2B's control API, driven by its unmodified Python SDK: sandboxes from their making to their end."""
 
+# pyright: reportUnknownMemberType=false
+# (the SDK's `files.write` takes an `IO` of nothing in particular)
+
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
@@ -294,8 +297,9 @@ async def test_network_rules_are_checked_told_and_replaced(sandbox: AsyncSandbox
 
 
 async def test_what_is_wrong_is_refused_as_e2b_refuses_it(e2b: Service) -> None:
+    wrong: dict[str, Any] = {**options(e2b), "api_key": "e2b_" + "f" * 40}
     with pytest.raises(AuthenticationException):
-        await AsyncSandbox.create(**{**options(e2b), "api_key": "e2b_" + "f" * 40})
+        await AsyncSandbox.create(**wrong)
     with pytest.raises(SandboxException) as unknown:
         await AsyncSandbox.create(unique("no-template"), **options(e2b))
     assert unknown.value.status_code == 404

@@ -20,6 +20,8 @@ from e2b import (
     AuthenticationException,
     CommandExitException,
     FileNotFoundException,
+    FilesystemEvent,
+    FilesystemEventType,
     FileType,
     InvalidArgumentException,
     NotFoundException,
@@ -27,7 +29,6 @@ from e2b import (
     TimeoutException,
 )
 from e2b.exceptions import SandboxException
-from e2b.sandbox.filesystem.watch_handle import FilesystemEvent, FilesystemEventType
 
 from tests.contract.e2b_sdk import eventually, options
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from e2b import AsyncSandbox, AsyncTemplate, wait_for_port
+from e2b import AsyncSandbox, AsyncTemplate, TemplateBuildStatus, wait_for_port
 from e2b.exceptions import BuildException, SandboxException
-from e2b.template.types import TemplateBuildStatus
 
 from tests.contract.e2b_sdk import eventually, options, unique
 

@@ -92,20 +92,20 @@ async def test_a_key_under_way_says_so_and_then_gives_its_sandbox(api: httpx.Asy
 # What is wrong
 
 
-@pytest.mark.parametrize(
-    ("body", "said"),
-    [
-        ({}, "templateID"),
-        ({"templateID": "mk0r", "timeout": -1}, "timeout"),
-        ({"templateID": "mk0r", "timeout": "60"}, "timeout"),
-        ({"templateID": "mk0r", "timeout": 90_000}, "24 hours"),
-        ({"templateID": "mk0r", "metadata": {"a": 1}}, "metadata"),
-        ({"templateID": "mk0r", "network": {"rules": {"a.example": [{}]}}}, "rules are not available"),
-        ({"templateID": "mk0r", "network": {"egressProxy": {"address": "a:1"}}}, "not available"),
-        ({"templateID": "mk0r", "volumeMounts": [{"name": "a", "path": "/a"}]}, "not enabled"),
-        ({"templateID": "mk0r", "autoPause": True, "autoPauseMemory": False, "autoResume": {"enabled": True}}, "auto"),
-    ],
-)
+BAD: list[tuple[dict[str, Any], str]] = [
+    ({}, "templateID"),
+    ({"templateID": "mk0r", "timeout": -1}, "timeout"),
+    ({"templateID": "mk0r", "timeout": "60"}, "timeout"),
+    ({"templateID": "mk0r", "timeout": 90_000}, "24 hours"),
+    ({"templateID": "mk0r", "metadata": {"a": 1}}, "metadata"),
+    ({"templateID": "mk0r", "network": {"rules": {"a.example": [{}]}}}, "rules are not available"),
+    ({"templateID": "mk0r", "network": {"egressProxy": {"address": "a:1"}}}, "not available"),
+    ({"templateID": "mk0r", "volumeMounts": [{"name": "a", "path": "/a"}]}, "not enabled"),
+    ({"templateID": "mk0r", "autoPause": True, "autoPauseMemory": False, "autoResume": {"enabled": True}}, "auto"),
+]
+
+
+@pytest.mark.parametrize(("body", "said"), BAD)
 async def test_a_bad_request_is_told_what_is_bad(api: httpx.AsyncClient, body: dict[str, Any], said: str) -> None:
     answer = await api.post("/v2/sandboxes", json=body)
     assert (answer.status_code, answer.json()["code"]) == (400, 400)

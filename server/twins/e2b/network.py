@@ -23,7 +23,8 @@ Net = ipaddress.IPv4Network | ipaddress.IPv6Network
 def checked(network: dict[str, Any]) -> dict[str, Any]:
     """A network configuration as E2B takes it. Raises its 400s (E2B's docs, Internet access), and the one it answers
     a team that may not use egress rules or proxies of its own: this twin does not intercept TLS."""
-    denied, allowed = network.get("denyOut") or [], network.get("allowOut") or []
+    denied: list[str] = network.get("denyOut") or []
+    allowed: list[str] = network.get("allowOut") or []
     for entry in denied:
         if _net(entry) is None:
             raise wire(400, f"invalid denied CIDR {entry}")
@@ -50,6 +51,11 @@ def _net(entry: str) -> Net | None:
         return None
 
 
+def _nets(entries: list[str]) -> tuple[Net, ...]:
+    found = [_net(entry) for entry in entries if entry != ALL]
+    return tuple(net for net in found if net is not None)
+
+
 @dataclass(frozen=True)
 class Policy:
     """Who may be reached from one sandbox. An allowed entry always beats a denied one (E2B's docs, Internet access).
@@ -70,15 +76,16 @@ class Policy:
 
     @classmethod
     def of(cls, record: Record, registry: str) -> Policy:
-        denied, allowed = record.network.get("denyOut") or [], record.network.get("allowOut") or []
+        denied: list[str] = record.network.get("denyOut") or []
+        allowed: list[str] = record.network.get("allowOut") or []
         closed = record.internet is False or ALL in denied
         parts = urlsplit(registry)
         port = parts.port or (80 if parts.scheme == "http" else 443)
         return cls(
             trusted=frozenset() if closed else frozenset({f"{parts.hostname}:{port}"}),
             names=frozenset(entry.lower() for entry in allowed if _net(entry) is None),
-            allowed=tuple(net for entry in allowed if entry != ALL and (net := _net(entry)) is not None),
-            denied=tuple(net for entry in denied if entry != ALL and (net := _net(entry)) is not None),
+            allowed=_nets(allowed),
+            denied=_nets(denied),
             open=ALL in allowed or (record.internet is True and not closed),
             services=not closed or "localhost" in allowed,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse, Response
 
@@ -82,7 +82,7 @@ class Observing:
         level, direction = query.get("level", "debug"), query.get("direction", "forward")
         if level not in LEVELS or direction not in ("forward", "backward"):
             raise wire(400, "Error when parsing query parameters 'level' and 'direction'")
-        found = self._of(request, cast("Level", level), query.get("search", ""))
+        found = self._of(request, level, query.get("search", ""))
         limit = number(request, "limit", LOGS, most=LOGS)
         cursor = number(request, "cursor", 0)
         if direction == "backward":

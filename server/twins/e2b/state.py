@@ -111,7 +111,7 @@ class Sandboxes:
         template, build = self.catalog.origin(asked["templateID"])
         self.quota.creation(self.running())
         now = self.site.clock()
-        network = asked.get("network") or {}
+        network: dict[str, Any] = asked.get("network") or {}
         record = Record(
             id="i" + ids.lower(19),
             token=ids.token("", 40) if asked.get("secure", True) else "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse, Response
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from server.twins.e2b.builds import Builder
     from server.twins.e2b.guard import Handler
-    from server.twins.e2b.logs import Level
     from server.twins.e2b.templates import Build, Catalog, Template
     from server.twins.e2b.uploads import Uploads
 
@@ -119,7 +118,7 @@ class Templates:
         least = request.query_params.get("level", "debug")
         if least not in LEVELS:
             raise wire(400, f"Invalid level: {least}")
-        floor = LEVELS.index(cast("Level", least))
+        floor = LEVELS.index(least)
         return [entry for entry in self._builder.log(build.id) if LEVELS.index(entry["level"]) >= floor]
 
     async def list_v1(self, request: Request) -> Response:

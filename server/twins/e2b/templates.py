@@ -124,7 +124,8 @@ class Catalog:
         alias, tag = parsed(name)
         if alias and not NAME.fullmatch(alias):
             raise wire(400, f"Invalid name: '{alias}' may hold lower-case letters, digits, dashes and underscores")
-        wanted = [*dict.fromkeys([*([tag] if ":" in name or not tags else []), *tags])]
+        named = [tag] if ":" in name or not tags else []
+        wanted = [*named, *(each for each in tags if each not in named)]
         for each in wanted:
             if not TAG.fullmatch(each):
                 raise wire(400, f"Invalid tag: '{each}'")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import gzip  # noqa: F401 - loaded now, for an archive that came in may be packed
+import gzip  # noqa: F401 # pyright: ignore[reportUnusedImport] - loaded now, for what comes in later may be packed
 import os
 import stat
 import tarfile
