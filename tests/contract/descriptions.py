@@ -31,6 +31,7 @@ class Description:
         told = json.loads((HERE / f"{vendor}.json").read_text())
         self.title = f"{told['title']} {told['version']}"
         self._schemas: Json = told["schemas"]
+        _widen(self._schemas, HERE.parent / vendor / "nulls.json")
         self.operations = [_operation(name, answers) for name, answers in told["operations"].items()]
         # A literal path before one with a parameter in the same place, as routers do.
         self.operations.sort(key=lambda each: each.name.count("{"))
@@ -57,6 +58,15 @@ class Description:
         return [
             f"{operation.name} {status}: {_where(error)}: {error.message[:200]}" for error in _errors(checker, body)
         ]
+
+
+def _widen(schemas: Json, corrections: Path) -> None:
+    """Let be null what a vendor's description forgets to say can be, and its own SDK's types say."""
+    for pointer in json.loads(corrections.read_text())["schemas"] if corrections.exists() else ():
+        schema = schemas
+        for part in pointer.split("/"):
+            schema = schema[part]
+        schema["type"] = [schema["type"], "null"]
 
 
 def _errors(checker: Draft202012Validator, body: Any) -> list[Any]:

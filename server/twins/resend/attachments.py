@@ -87,7 +87,7 @@ class Part:
 
 
 def parts(octets: bytes) -> list[Part]:
-    """The files in a mail, in its order: the n-th of a sent mail is the n-th of its request."""
+    """The files in a mail, in its order."""
     return [_part(part) for part in _files(message_from_bytes(octets, policy=default))]
 
 

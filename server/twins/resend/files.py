@@ -63,8 +63,10 @@ class Files:
 
     def octets(self, kind: str, email: Body, attachment_id: str) -> bytes:
         """Raises `KeyError` where the mail, or this file of it, is gone."""
-        path = self._path(kind, email["id"])
-        order = [each["id"] for each in email["attachments"]]
+        path, listed = self._path(kind, email["id"]), email["attachments"]
+        if kind == SENT:  # the mail has what its HTML shows beside the HTML, before the rest
+            listed = sorted(listed, key=lambda each: each["content_disposition"] != "inline")
+        order = [each["id"] for each in listed]
         if path is None or attachment_id not in order:
             raise KeyError(attachment_id)
         return attachments.parts(path.read_bytes())[order.index(attachment_id)].content
