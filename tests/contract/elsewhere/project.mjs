@@ -9,7 +9,7 @@ import { Resend } from 'resend'
 const { env } = process
 
 const { data, error } = await new Resend().emails.send({
-  from: 'app@mk0r.localhost', to: 'ada@example.com', subject: 'Hello', text: 'Hi',
+  from: 'app@mk0r.localhost', to: 'delivered@resend.dev', subject: 'Hello', text: 'Hi',
 })
 console.log('mail', data?.id ?? error)
 

@@ -11,7 +11,7 @@ import resend
 from e2b import Sandbox
 from neon_api import NeonAPI
 
-sent = resend.Emails.send({"from": "app@mk0r.localhost", "to": "ada@example.com", "subject": "Hello", "text": "Hi"})
+sent = resend.Emails.send({"from": "app@mk0r.localhost", "to": "delivered@resend.dev", "subject": "Hello", "text": "Hi"})
 print("mail", sent["id"])
 
 neon = NeonAPI(os.environ["NEON_API_KEY"], base_url=os.environ["NEON_API_HOST"] + "/")
