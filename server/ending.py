@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from server.legs import Leg as VendorLeg
     from server.record import Session
 
-ABANDONED_AFTER = timedelta(minutes=5)  # whoever began to remove it surely does so no more
+BROKEN_OFF = timedelta(minutes=5)  # whoever began to remove it surely does so no more
 
 
 class Ending:
@@ -57,9 +57,9 @@ class Ending:
                 self._books.events.append_within(connection, slug, "session.destroyed", {})
         self._books.events.wake(slug)
 
-    async def recover(self) -> None:
-        """Go on with the ends that broke off."""
-        for slug in self._sessions.ending(before=datetime.now(UTC) - ABANDONED_AFTER):
+    async def recover(self, *, broken_off_for: timedelta = BROKEN_OFF) -> None:
+        """Go on with the ends that broke off so long ago."""
+        for slug in self._sessions.ending(before=datetime.now(UTC) - broken_off_for):
             try:
                 await self.destroy(slug)
             except LegError as error:

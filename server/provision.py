@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from server.crash import nowhere
@@ -101,11 +102,12 @@ class Provisioner:
 
     async def recover(self) -> None:
         """Go on with what was saved and is worked on by nobody: at start-up, and once a minute for ever."""
+        await self._ending.recover(broken_off_for=timedelta(0))
         while True:
             for slug in self._sessions.unfinished():
                 await self._ensure(self._sessions.by_slug(slug))
-            await self._ending.recover()
             await asyncio.sleep(RECOVER_SECONDS)
+            await self._ending.recover()
 
     async def wait(self, slug: str, seconds: float) -> Session:
         """The session once provisioning has ended, or as it is after `seconds`."""

@@ -76,6 +76,7 @@ class Settings(BaseSettings):
     limit_e2b: str = Field(default="1/s", validation_alias=_named("MK0R_LIMIT_E2B"))
 
     leg_budget_seconds: float = Field(default=60, gt=0, validation_alias=_named("MK0R_LEG_BUDGET_SECONDS"))
+    worker_alive_seconds: float = Field(default=15, ge=0.5, validation_alias=_named("MK0R_WORKER_ALIVE_SECONDS"))
     public_url: str | None = Field(default=None, validation_alias=_named("MK0R_PUBLIC_URL"))
     database_url: Secret | None = Field(default=None, validation_alias=_named("MK0R_DATABASE_URL"))
     secret_key: Secret | None = Field(default=None, validation_alias=_named("MK0R_SECRET_KEY"))

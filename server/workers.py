@@ -21,8 +21,7 @@ from server.schema import WORKERS
 if TYPE_CHECKING:
     from server.durable import Durable
 
-BEAT_SECONDS = 3.0
-ALIVE_SECONDS = 15.0
+BEATS = 5  # so many of them missed, and a server is taken for dead
 FORGOTTEN_SECONDS = 3600.0
 
 
@@ -34,17 +33,9 @@ def new_executor() -> str:
 class Workers:
     """The heartbeats, by the database's own clock."""
 
-    def __init__(
-        self,
-        engine: sa.Engine,
-        durable: Durable,
-        *,
-        beat_seconds: float = BEAT_SECONDS,
-        alive_seconds: float = ALIVE_SECONDS,
-    ) -> None:
+    def __init__(self, engine: sa.Engine, durable: Durable, *, alive_seconds: float = 15.0) -> None:
         self._engine = engine
         self._durable = durable
-        self._beat_seconds = beat_seconds
         self._alive_seconds = alive_seconds
 
     async def keep(self) -> None:
@@ -53,7 +44,7 @@ class Workers:
             while True:
                 await asyncio.to_thread(self.beat)
                 await self.look()
-                await asyncio.sleep(self._beat_seconds)
+                await asyncio.sleep(self._alive_seconds / BEATS)
         except asyncio.CancelledError:
             self._leave()
             raise

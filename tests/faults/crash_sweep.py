@@ -1,0 +1,228 @@
+"""Kill the server at every named point, start it again, and count what the vendors have.
+
+    python -m tests.faults.crash_sweep [--sample N] [--seed S] [--points PREFIX] [--at-once K]
+
+Every point, in both kinds of database, in three orders: the server just starts again; the caller asks again as
+well; two servers start at once. Each must end with exactly one of every resource, on record and in use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Literal
+
+from server import crash
+from server.local import stack
+from server.local.facts import VENDORS
+from server.local.home import Home
+from server.settings import LEGS, LegName
+from tests import prepared
+from tests.conftest import Stack
+from tests.faults.lives import KILLED, Lives, lives
+from tests.faults.stores import STORES, Cluster, start_cluster, stop_cluster
+from tests.faults.verdict import Verdict
+from tests.faults.worker import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from server.local.facts import StackFacts
+
+Order = Literal["restart", "ask again", "two at once"]
+ORDERS: tuple[Order, ...] = ("restart", "ask again", "two at once")
+TWICE = ("mail.posting", "mail.posted")  # the segment, then the key
+LOOKING = ("looking", "found", "replacing")
+REMOVING = ("removing", "removed", "asked")
+IN_THE_MIDDLE = ("posting", "created", "segment", "intended")  # something is sent right after these
+
+
+@dataclass(frozen=True)
+class Case:
+    """One death, and what comes after it."""
+
+    point: str
+    store: str
+    order: Order
+    occasion: int = 1
+    after_ms: int = 0
+
+    @property
+    def leg(self) -> LegName | None:
+        name = self.point.partition(".")[0]
+        return next((leg for leg in LEGS if leg == name), None)
+
+    @property
+    def services(self) -> list[LegName]:
+        """The point's own leg, or all of them together when the caller asks again."""
+        if self.order == "ask again":
+            return [*LEGS]
+        return [self.leg] if self.leg else ["analytics", "vm"]
+
+    @property
+    def removes(self) -> bool:
+        return self.point.endswith(REMOVING) or self.point.startswith("end.")
+
+
+def cases(seed: int) -> list[Case]:
+    """Every one. The seed chooses when, in the middle of a request, some of the deaths come."""
+    random = Random(seed)
+    found = [
+        Case(point, store, order, occasion)
+        for point in crash.POINTS
+        for store in STORES
+        for order in ORDERS
+        for occasion in ((1, 2) if point in TWICE else (1,))
+    ]
+    return found + [
+        Case(case.point, case.store, case.order, case.occasion, after_ms=random.randint(1, 60))
+        for case in found
+        if case.point.endswith(IN_THE_MIDDLE)
+    ]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What all cases share."""
+
+    facts: StackFacts
+    stack_file: Path
+    cluster: Cluster
+    lives: Lives
+    folder: Path
+
+    async def run(self, case: Case) -> None:
+        """Raises `AssertionError` when something is lost, doubled, or not what it is said to be."""
+        home = Path(tempfile.mkdtemp(dir=self.folder))
+        url = self.cluster.new_database() if case.store == "postgres" else None
+        async with Verdict.over(self.facts, url or f"sqlite:///{home / 'mk0r.sqlite'}") as verdict:
+            plans = Plans(case, self.stack_file, home, url, verdict)
+            for plan in plans.before():
+                await self._life(plan, expected=KILLED if plan.stop_at else 0)
+            await self._life(plans.death(), expected=KILLED if not case.after_ms else None)
+            after = plans.after()
+            await asyncio.gather(*(self._life(plan, expected=0) for plan in after))
+            await (verdict.nothing_is_left(LEGS) if case.removes else verdict.all_stands(case.services))
+            await verdict.clean_up()
+
+    async def _life(self, plan: Plan, *, expected: int | None) -> None:
+        life = await self.lives.begin(plan)
+        status = await life.end(90)
+        if expected is not None and status != expected:
+            said = life.log.read_text()[-3000:] if life.log.exists() else ""
+            raise AssertionError(f"a life ended with {status}, not {expected}, at {plan.stop_at!r}:\n{said}")
+
+
+class Plans:
+    """The lives of one case, in order."""
+
+    def __init__(self, case: Case, stack_file: Path, home: Path, url: str | None, verdict: Verdict) -> None:
+        self._case = case
+        self._stack_file = stack_file
+        self._home = home
+        self._url = url
+        self._verdict = verdict
+
+    def before(self) -> Iterable[Plan]:
+        """What has to have happened so that the point is reached."""
+        if self._case.removes:
+            yield self._plan()
+        elif self._case.point.endswith(LOOKING):
+            yield self._plan(stop_at=f"{self._case.leg}.made")
+
+    def death(self) -> Plan:
+        case = self._case
+        fatal = {"stop_at": case.point, "occasion": case.occasion, "after_ms": case.after_ms}
+        return self._plan(destroy=case.removes, ask=not case.removes, **fatal)
+
+    def after(self) -> list[Plan]:
+        asks = self._case.order == "ask again"
+        if self._case.removes:
+            return [self._plan(ask=False, destroy=asks) for _ in range(self._servers)]
+        return [self._plan(ask=asks) for _ in range(self._servers)]
+
+    @property
+    def _servers(self) -> int:
+        """SQLite has one server: a lock sees to it."""
+        return 2 if self._case.order == "two at once" and self._url else 1
+
+    def _plan(self, **changes: object) -> Plan:
+        plan: dict[str, object] = {
+            "stack_file": str(self._stack_file),
+            "home": str(self._home),
+            "result": str(self._home / "result.json"),
+            "database_url": self._url,
+            "secret_key": self._verdict.secret_key,
+            "session_key": self._verdict.key.reveal(),
+            "services": self._case.services,
+            **changes,
+        }
+        return Plan(**plan)  # type: ignore[arg-type]
+
+
+async def sweep(chosen: list[Case], shared: Sweep, *, at_once: int) -> list[tuple[Case, str]]:
+    """Run them; the violations found."""
+    room = asyncio.Semaphore(at_once)
+    bad: list[tuple[Case, str]] = []
+    done = 0
+
+    async def one(case: Case) -> None:
+        nonlocal done
+        async with room:
+            try:
+                await shared.run(case)
+            except (AssertionError, TimeoutError, OSError) as error:
+                bad.append((case, f"{type(error).__name__}: {error}"))
+        done += 1
+        if sys.stderr.isatty() or done % 25 == 0:
+            print(f"{done} of {len(chosen)}, {len(bad)} bad", file=sys.stderr)  # noqa: T201
+
+    await asyncio.gather(*(one(case) for case in chosen))
+    return bad
+
+
+async def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sample", type=int)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--points", default="")
+    parser.add_argument("--at-once", type=int, default=3)
+    asked = parser.parse_args()
+    chosen = [case for case in cases(asked.seed) if case.point.startswith(asked.points)]
+    if asked.sample:
+        chosen = Random(asked.seed).sample(chosen, min(asked.sample, len(chosen)))
+    began = time.monotonic()
+    async with AsyncExitStack() as closing:
+        home, books = (Home(Path(tempfile.mkdtemp(prefix="mk0r-sweep-"))) for _ in range(2))
+        closing.callback(prepared.remove, home)
+        await prepared.make_template()
+        prepared.link_template(home)
+        facts = await stack.up(home, lambda _: None, which=VENDORS, environ=os.environ)
+        closing.push_async_callback(stack.down, home)
+        for vendor in facts.twins:
+            await Stack(home, facts).twin(vendor, "PUT", "limits", {"enforced": False})
+        cluster = await start_cluster(books)
+        closing.push_async_callback(stop_cluster, books)
+        begun = await closing.enter_async_context(lives(home.logs))
+        shared = Sweep(facts, home.stack_file, cluster, begun, home.root)
+        bad = await sweep(chosen, shared, at_once=asked.at_once)
+    for case, why in bad:
+        print(f"{case}\n  {why}")  # noqa: T201
+    points = len({(case.point, case.occasion) for case in chosen})
+    print(f"{len(chosen)} deaths at {points} points, {time.monotonic() - began:.0f} s, seed {asked.seed}")  # noqa: T201
+    print(f"{len(chosen) - len(bad)} passed, {len(bad)} failed")  # noqa: T201
+    return 1 if bad else 0
+
+
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))
