@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from agent_loop import idea as ideas
-from agent_loop.web import events
+from agent_loop.web import events, examples
 from agent_loop.web.boot import error_view
 from server.errors import BadInput, LegError, Mk0rError, StackError, UnknownSession, UserError
 from server.settings import chosen_services
@@ -39,11 +39,13 @@ class Api:
         one = "/api/sessions/{slug}"
         return [
             Route("/api/stack", self.stack),
+            Route("/api/examples", self.examples),
             Route("/api/sessions", self.create, methods=["POST"]),
             Route(one, self.show),
             Route(one, self.destroy, methods=["DELETE"]),
             Route(f"{one}/events", self.events),
             Route(f"{one}/runs", self.run, methods=["POST"]),
+            Route(f"{one}/stop", self.stop, methods=["POST"]),
             Route(f"{one}/resume", self.resume, methods=["POST"]),
             Route(f"{one}/env", self.env),
             Route(f"{one}/env/reveal", self.reveal, methods=["POST"]),
@@ -52,6 +54,12 @@ class Api:
 
     async def stack(self, request: Request) -> Response:
         return JSONResponse(self._boot.view(), headers=NO_STORE)
+
+    async def examples(self, request: Request) -> Response:
+        """Ideas to begin with. `rehearsal`: whether they are all that can be played here; null until that is known."""
+        parts = self._boot.parts
+        rehearsal = parts.runs.rehearses if parts else None
+        return JSONResponse({"examples": examples.ideas(), "rehearsal": rehearsal}, headers=NO_STORE)
 
     async def create(self, request: Request) -> Response:
         asked = await body(request)
@@ -86,6 +94,12 @@ class Api:
         idea = ideas.checked(asked.get("idea"))
         run = await self.parts().runs.start(session.slug, idea, **_limits(asked))
         return JSONResponse({"slug": session.slug, "run": run}, status_code=202, headers=NO_STORE)
+
+    async def stop(self, request: Request) -> Response:
+        """Break off the session's run; what it has made stays. Asked twice, the second finds nothing to stop."""
+        session = self.session(request)
+        run = await self.parts().runs.stop(session.slug)
+        return JSONResponse({"slug": session.slug, "run": run, "stopped": run is not None}, headers=NO_STORE)
 
     async def resume(self, request: Request) -> Response:
         """Wake the VM, ask again for what failed, and go on with a run that did not get to its end."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 WORKFLOW = "agent_run"
 REHEARSAL = "rehearsal"  # the twin's model
+ASKED = "asked"  # the code of a run that was stopped because somebody asked for it
 FLUSH_SECONDS = 0.1  # what the model says comes in single words; views are told ten times a second
 
 
@@ -32,6 +33,8 @@ class Runs:
     def __init__(self, core: Core, folder: Path) -> None:
         self._core = core
         self._folder = folder
+        self._tasks: dict[str, asyncio.Task[Any]] = {}
+        """The runs of this process that are under way."""
         core.durable.register(WORKFLOW, self._story)
 
     async def start(self, slug: str, idea: str, *, model: str | None, budget_usd: float | None) -> str:
@@ -71,11 +74,25 @@ class Runs:
                 last["outcome"] = event.data["outcome"]
         return last
 
-    async def stop(self, slug: str) -> None:
-        """Break off the session's run, if it has one. What it has made stays."""
-        if run := _open_run(self._core.events.since(slug, 0)):
-            await self._core.durable.cancel(run)
-            self._finish(slug, run, "stopped", "The run was stopped.")
+    @property
+    def rehearses(self) -> bool:
+        """Whether there is no real model here."""
+        return self._core.settings.model == REHEARSAL
+
+    async def stop(self, slug: str) -> str | None:
+        """Break off the session's run, if it has one, and say which. What it has made stays.
+
+        It is written down before it is done: a process that dies in between finds the run finished, and leaves it.
+        """
+        run = _open_run(self._core.events.since(slug, 0))
+        if run is None:
+            return None
+        self._finish(slug, run, "stopped", "You stopped it.", ASKED)
+        await self._core.durable.cancel(run)
+        if task := self._tasks.pop(run, None):
+            # The engine would let the step go on that is under way; and it may run it in a thread of its own.
+            task.get_loop().call_soon_threadsafe(task.cancel)
+        return run
 
     async def _story(self, slug: str, asked: dict[str, Any]) -> dict[str, Any]:
         """The workflow."""
@@ -87,7 +104,16 @@ class Runs:
         from agent_loop.tools import McpTools
 
         settings, run = self._core.settings, asked["run"]
-        told = Told(lambda kind, data: self._core.events.append(slug, kind, {**data, "run": run}))
+        if self._was_stopped(slug, run):
+            return {"outcome": "stopped"}
+        if task := asyncio.current_task():
+            self._tasks[run] = task
+
+        def publish(kind: str, data: dict[str, Any]) -> None:
+            if run in self._tasks:  # a stopped run has nothing more to say
+                self._core.events.append(slug, kind, {**data, "run": run})
+
+        told = Told(publish)
         model = open_model(
             asked["model"],
             api_key=_revealed(settings.anthropic_api_key),
@@ -114,16 +140,24 @@ class Runs:
                 raise  # the engine's own: cancelled, or taken over by another process
             logging.getLogger("mk0r").exception("run %s", run)
             told.flush()
-            self._finish(slug, run, "failed", "Something of ours went wrong; the server's log has the details.")
+            self._finish(slug, run, "failed", "Something of ours went wrong; the server's log has the details.", "")
             return {"outcome": "failed"}
         finally:
             told.flush()
+            self._tasks.pop(run, None)
             await model.close()
         return {"outcome": result.outcome}
 
-    def _finish(self, slug: str, run: str, outcome: str, reason: str) -> None:
-        told: dict[str, Any] = {"run": run, "outcome": outcome, "reason": reason, "turns": 0, "tokens": {}, "ms": 0}
-        self._core.events.append(slug, "run.finished", told)
+    def _finish(self, slug: str, run: str, outcome: str, reason: str, code: str) -> None:
+        told: dict[str, Any] = {"run": run, "outcome": outcome, "reason": reason, "code": code}
+        self._core.events.append(slug, "run.finished", {**told, "turns": 0, "tokens": {}, "ms": 0})
+
+    def _was_stopped(self, slug: str, run: str) -> bool:
+        told = self._core.events.since(slug, 0)
+        return any(
+            event.type == "run.finished" and event.data.get("run") == run and event.data.get("code") == ASKED
+            for event in told
+        )
 
     def _history(self, slug: str, number: int) -> list[dict[str, Any]]:
         """The conversation up to this run: the newest earlier trajectory holds all before it."""

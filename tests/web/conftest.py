@@ -45,8 +45,8 @@ async def browser(app: Starlette, base: str = "http://127.0.0.1:3000") -> AsyncG
 
 
 @pytest.fixture
-async def served(stack: Stack, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """The whole app over the real stack, with records of its own."""
+async def parts(stack: Stack, tmp_path: Path) -> AsyncIterator[Parts]:
+    """What is behind the routes, on the real stack, with records of its own."""
     from agent_loop.web.runs import Runs
     from server.app import open_core
     from server.local.stack import settings_from
@@ -62,12 +62,17 @@ async def served(stack: Stack, tmp_path: Path) -> AsyncIterator[httpx.AsyncClien
         mcp = core.mcp.streamable_http_app(stateless_http=True)
         await closing.enter_async_context(mcp.router.lifespan_context(mcp))
         core.durable.launch()
-        boot = Boot(home, never)
-        boot.parts = Parts(core, runs, mcp, Doors(stack.home))
-        app = build(boot, Secret(TOKEN), stop=lambda: None)
-        async with browser(app) as client:
-            yield client
+        yield Parts(core, runs, mcp, Doors(stack.home))
         for session in core.sessions.all():
             await runs.stop(session.slug)
             await core.provisioner.wait(session.slug, 60)
             await core.provisioner.destroy(session.slug)
+
+
+@pytest.fixture
+async def served(parts: Parts, stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
+    """The whole app over them."""
+    boot = Boot(stack.home, never)
+    boot.parts = parts
+    async with browser(build(boot, Secret(TOKEN), stop=lambda: None)) as client:
+        yield client

@@ -12,7 +12,12 @@ import pytest
 from tests.web.conftest import TOKEN
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     import httpx
+
+    from agent_loop.web.boot import Parts
+    from tests.conftest import Stack
 
 BOUND = 90
 OPERATOR = {"authorization": f"Bearer {TOKEN}"}
@@ -52,6 +57,12 @@ async def story(served: httpx.AsyncClient, made: Made, after: int = 0) -> list[d
             events.append({"type": fields["event"], "seq": int(fields["id"]), **json.loads(fields["data"])})
     assert "event: stream.end" in answer.text
     return events
+
+
+async def until(holds: Callable[[], Awaitable[object]]) -> None:
+    async with asyncio.timeout(BOUND):
+        while not await holds():  # noqa: ASYNC110 - another program says so
+            await asyncio.sleep(0.02)
 
 
 @pytest.mark.timeout(180)
@@ -139,3 +150,54 @@ async def test_a_model_nobody_can_ask_is_refused_before_anything_is_made(served:
     assert answer.status_code == 400
     assert "ANTHROPIC_API_KEY" in answer.json()["error"]["next_action"]
     assert (await served.get("/api/sessions", headers=OPERATOR)).json()["sessions"] == []
+
+
+async def test_a_run_is_stopped_at_once_in_the_middle_of_a_turn(
+    served: httpx.AsyncClient, stack: Stack, parts: Parts
+) -> None:
+    await stack.fault("anthropic", path="/v1/messages", hold="turn")
+    made = await make(served, services=["none"], idea="a run tracker that saves my runs")
+
+    async def waiting() -> object:
+        return (await stack.twin("anthropic", "GET", "held"))["held"]
+
+    await until(waiting)
+    stopped = (await served.post(f"{made.url}/stop", headers=made.auth, json={})).json()
+    assert stopped == {"slug": made.slug, "run": f"run-{made.slug}-1", "stopped": True}
+    again = (await served.post(f"{made.url}/stop", headers=made.auth, json={})).json()
+    assert (again["run"], again["stopped"]) == (None, False)
+    told = await story(served, made)
+    assert (told[-1]["type"], told[-1]["outcome"], told[-1]["reason"]) == ("run.finished", "stopped", "You stopped it.")
+    await stack.heal()
+    other = await served.post(f"{made.url}/runs", headers=made.auth, json={"idea": UNSCRIPTED})
+    assert other.status_code == 202, "the session is free for the next idea"
+    later = await story(served, made, after=told[-1]["seq"])
+    assert {event["run"] for event in later if "run" in event} == {other.json()["run"]}, (
+        "the stopped one says nothing more"
+    )
+    assert (await served.post(f"{made.url}/stop", headers={"authorization": "Bearer x"}, json={})).status_code == 404
+    await until(lambda: parts.core.durable.is_over(other.json()["run"]))
+
+
+async def test_a_run_that_was_stopped_stays_so_when_its_process_died_before_the_engine_knew(
+    served: httpx.AsyncClient, stack: Stack, parts: Parts
+) -> None:
+    """As a restart finds it: the engine still has the workflow, the story already ended."""
+    made = await make(served, services=["none"])
+    await story(served, made)
+    run = f"run-{made.slug}-2"
+    asked = {"run": run, "number": 2, "idea": UNSCRIPTED, "model": "rehearsal", "budget_usd": None}
+    parts.core.events.append(made.slug, "run.requested", asked)
+    parts.core.events.append(made.slug, "run.finished", {"run": run, "outcome": "stopped", "code": "asked"})
+    before = len(await story(served, made))
+    await parts.core.durable.start("agent_run", run, made.slug, asked)
+    await until(lambda: parts.core.durable.is_over(run))
+    assert len(await story(served, made)) == before
+
+
+async def test_the_ideas_to_begin_with_are_those_of_the_examples(served: httpx.AsyncClient) -> None:
+    told = (await served.get("/api/examples")).json()
+    assert told["rehearsal"] is True
+    first = next(one for one in told["examples"] if one["title"] == "Run tracker")
+    assert first["idea"] == "A run tracker that actually saves my runs"
+    assert [one["title"] for one in told["examples"] if one["after"] == "Run tracker"] == ["Weekly goal"]
