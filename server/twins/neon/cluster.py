@@ -1,7 +1,7 @@
-"""Roles and databases of the shared cluster: one of each per project, spare ones made ahead of need.
+"""The twin's own sessions on the shared cluster, and the spare databases made ahead of need.
 
 Making a database takes some 50 ms, claiming a spare one by renaming it some 5 ms, and dropping one can
-wait seconds for a checkpoint. So a request claims and disables; making and dropping happen behind it.
+wait seconds for a checkpoint. So a create claims; making spares and dropping happen behind the requests.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from psycopg import errors
-from psycopg.sql import SQL, Identifier, Literal
+from psycopg.sql import SQL, Identifier
 
 from server.twins.core import ids
+from server.twins.neon import cluster_roles
+from server.twins.neon.cluster_databases import seal
 from server.twins.neon.pool import Login, Pool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
     import psycopg
 
@@ -27,27 +29,30 @@ if TYPE_CHECKING:
     from server.secrets import Secret
 
 SPARE = "mk0r_spare_"
-CONNECTION_LIMIT = 40
-STATEMENT_SECONDS = 30
-DROP_SECONDS = 300
+STATEMENT_SECONDS = 300
+# An app may give its own database settings of any kind; in a superuser's session none of its own may be found.
+OPTIONS = "-c search_path=pg_catalog -c role=none -c default_transaction_read_only=off"
 MAKERS = 2
 
 
 class Cluster:
-    """What the twin does as superuser. A role sees its own database and no other: CONNECT is not public."""
+    """What the twin does as superuser. A role sees its own databases and no other: CONNECT is not public."""
 
     def __init__(self, server: PostgresServer, *, spares: int) -> None:
         self.server = server
         self._wanted = spares
         self._spares: deque[str] = deque()
-        self._pool = Pool(server, cap=MAKERS + 6, wait_seconds=60)
-        self._making = asyncio.Semaphore(MAKERS)
+        self._pool = Pool(server, cap=MAKERS + 6, wait_seconds=60, options=OPTIONS)
+        self.making = asyncio.Semaphore(MAKERS)
+        """Held while a whole database is written or dropped: more at once are not faster, and slow the rest."""
+        self.claimed: Callable[[], None] = lambda: None
+        """Told that spares are wanted."""
 
     async def prepare(self) -> None:
         """Close the databases everybody may connect to, and take over the spares an earlier run left."""
-        async with self._session() as session:
+        async with self.session() as session:
             for database in ("postgres", "template1"):
-                await _seal(session, database)
+                await seal(session, database)
             found = await session.execute(
                 "SELECT rolname, datname FROM pg_roles FULL JOIN pg_database ON datname = rolname"
                 " WHERE starts_with(coalesce(rolname, datname), %s)",
@@ -59,86 +64,59 @@ class Cluster:
                     with contextlib.suppress(errors.DependentObjectsStillExist, errors.UndefinedObject):
                         await session.execute(SQL("DROP ROLE {}").format(Identifier(role)))
                 elif role is not None:
-                    await _seal(session, database)
+                    await seal(session, database)
                     self._spares.append(database)
 
     async def refill(self) -> None:
         """Make spares until there are enough."""
         while len(self._spares) < self._wanted:
-            await asyncio.gather(*(self._make_spare() for _ in range(min(MAKERS, self._missing()))))
+            missing = self._wanted - len(self._spares)
+            await asyncio.gather(*(self._make_spare() for _ in range(min(MAKERS, missing))))
 
-    async def claim(self, role: str, database: str, password: Secret) -> None:
-        """Give a spare database and its role these names; makes one first when none is left."""
-        while True:
-            if not self._spares:
-                await self._make_spare()
-            with contextlib.suppress(errors.UndefinedObject):  # another twin on this cluster was faster
-                return await self._rename(self._spares.popleft(), role, database, password)
+    async def claim(self, role: str, database: str, password: Secret) -> str:
+        """Give a spare database and its role these names; makes one first when none is left.
 
-    async def _rename(self, spare: str, role: str, database: str, password: Secret) -> None:
-        async with self._session() as session, session.transaction():
+        Answers with what PostgreSQL checks the password with.
+        """
+        try:
+            while True:
+                if not self._spares:
+                    await self._make_spare()
+                with contextlib.suppress(errors.UndefinedObject):  # another twin on this cluster was faster
+                    return await self._rename(self._spares.popleft(), role, database, password)
+        finally:
+            self.claimed()
+
+    async def _rename(self, spare: str, role: str, database: str, password: Secret) -> str:
+        async with self.session() as session, session.transaction():
             old, new = Identifier(spare), Identifier(role)
             await session.execute(SQL("ALTER ROLE {} RENAME TO {}").format(old, new))
-            await _log_in_with(session, role, password)
+            verifier = cluster_roles.verifier(session, role, password)
+            await cluster_roles.let_in(session, role, verifier)
             await session.execute(SQL("ALTER DATABASE {} RENAME TO {}").format(old, Identifier(database)))
-
-    async def reset_password(self, role: str, password: Secret) -> None:
-        """Also ends the role's connections, as Neon does."""
-        async with self._session() as session:
-            await _log_in_with(session, role, password)
-            await _hang_up(session, role)
-
-    async def disable(self, role: str, database: str) -> None:
-        """Nobody can connect any more and nobody is connected; nothing is dropped. May be called twice."""
-        async with self._session() as session:
-            try:
-                await session.execute(SQL("ALTER ROLE {} NOLOGIN").format(Identifier(role)))
-                await session.execute(SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(Identifier(database)))
-            except (errors.UndefinedObject, errors.InvalidCatalogName):
-                return
-            await _hang_up(session, role)
-
-    async def drop(self, role: str, database: str) -> None:
-        """May be called twice."""
-        async with self._making, self._session() as session:
-            await session.execute(SQL("SET statement_timeout = {}").format(f"{DROP_SECONDS}s"))
-            await session.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(database)))
-            await session.execute(SQL("DROP ROLE IF EXISTS {}").format(Identifier(role)))
+            return verifier
 
     async def close(self) -> None:
         await self._pool.close_idle()
 
-    def _missing(self) -> int:
-        return self._wanted - len(self._spares)
-
-    async def _make_spare(self) -> None:
-        name = SPARE + ids.lower(12)
-        async with self._making, self._session() as session:
-            await session.execute(SQL("CREATE ROLE {} NOLOGIN").format(Identifier(name)))
-            await session.execute(SQL("CREATE DATABASE {0} OWNER {0}").format(Identifier(name)))
-            await _seal(session, name)
-        self._spares.append(name)
-
     @asynccontextmanager
-    async def _session(self) -> AsyncGenerator[psycopg.AsyncConnection]:
-        async with self._pool.connection(Login(self.server.superuser, "postgres", self.server.password)) as session:
+    async def session(self, database: str = "postgres") -> AsyncGenerator[psycopg.AsyncConnection]:
+        """Autocommit, as superuser: in an app's database, run nothing that could call what the app has made.
+
+        Raises PoolBusy and psycopg.OperationalError.
+        """
+        async with self._pool.connection(Login(self.server.superuser, database, self.server.password)) as session:
             await session.execute(SQL("SET statement_timeout = {}").format(f"{STATEMENT_SECONDS}s"))
             yield session
 
+    async def forget(self, database: str) -> None:
+        """Close the twin's own idle sessions there: one may be in the way of a copy or a rename."""
+        await self._pool.close_idle(database=database)
 
-async def _seal(session: psycopg.AsyncConnection, database: str) -> None:
-    await session.execute(SQL("REVOKE CONNECT, TEMPORARY ON DATABASE {} FROM PUBLIC").format(Identifier(database)))
-
-
-async def _log_in_with(session: psycopg.AsyncConnection, role: str, password: Secret) -> None:
-    """The server is sent a verifier, so the password is in no statement it could log."""
-    verifier = session.pgconn.encrypt_password(password.reveal().encode(), role.encode(), b"scram-sha-256")
-    await session.execute(
-        SQL("ALTER ROLE {} LOGIN CONNECTION LIMIT {} PASSWORD {}").format(
-            Identifier(role), Literal(CONNECTION_LIMIT), Literal(verifier.decode())
-        )
-    )
-
-
-async def _hang_up(session: psycopg.AsyncConnection, role: str) -> None:
-    await session.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", (role,))
+    async def _make_spare(self) -> None:
+        name = SPARE + ids.lower(12)
+        async with self.making, self.session() as session:
+            await session.execute(SQL("CREATE ROLE {} NOLOGIN").format(Identifier(name)))
+            await session.execute(SQL("CREATE DATABASE {0} OWNER {0}").format(Identifier(name)))
+            await seal(session, name)
+        self._spares.append(name)

@@ -1,134 +1,173 @@
 """The bodies Neon answers with, every required field of the API description included.
 
-A twin's project is kept as one record, `Stored`: the vendor's documents and, beside them, what only
-the twin knows. The cluster is shared, so a database and a role carry their project's id in their name;
-the names a caller asked for are kept too, and both are understood in paths and queries.
+The cluster is shared, so on it a database and a role carry in their name what they belong to. The documents
+show these names, because they are the ones that connect; the names a caller asked for are understood too.
 """
 
 from __future__ import annotations
 
 import calendar
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypedDict
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from server.twins.core import ids
 from server.twins.neon import names
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from server.twins.neon.bodies import EndpointOptions, ProjectCreate
+    from server.twins.neon.plans import Plan
+    from server.twins.neon.rows import BranchRow, DatabaseRow, Doc, RoleRow
 
-    from server.twins.neon.requests import ProjectCreate
-
-Doc = dict[str, Any]
-OWNER = "11111111-1111-4111-8111-111111111111"
-ORGANIZATION = "org-local-twin-10000001"
-LOGICAL_SIZE_LIMIT_MB = 512
 HISTORY_SECONDS = 86_400
 HOST = "localhost"
-
-
-class Stored(TypedDict):
-    id: str
-    position: str
-    """Where it is in lists; a page's cursor. It stays comparable when the project it came from is gone."""
-    status: str
-    """`creating`, `ready`, or `deleted`: disabled, and to be dropped."""
-    project: Doc
-    branch: Doc
-    endpoint: Doc
-    roles: list[Doc]
-    databases: list[Doc]
-    operations: list[Doc]
-    asked: dict[str, str]
-    """Name on the cluster → name the caller asked for, of roles and databases."""
-    passwords: dict[str, str]
-
-
-def new_project(wanted: ProjectCreate, major: int, now: datetime) -> Stored:
-    """All documents of a project; its `pg_version` is the one that really runs, whatever was asked."""
-    project_id, at = names.project_id(), timestamp(now)
-    branch = _branch(project_id, wanted.branch.name or "main", at)
-    endpoint = _endpoint(project_id, branch["id"], wanted, at)
-    asked_database = wanted.branch.database_name or "neondb"
-    asked_role = wanted.branch.role_name or f"{asked_database}_owner"
-    database = names.in_cluster(asked_database, project_id)
-    role = names.in_cluster(asked_role, project_id)
-    if role == database:
-        role = names.in_cluster(f"{asked_role}_owner", project_id)
-    common = {"branch_id": branch["id"], "created_at": at, "updated_at": at}
-    return Stored(
-        id=project_id,
-        position=f"{now.isoformat(timespec='microseconds')}~{project_id}",
-        status="creating",
-        project=_project(project_id, wanted, major, now),
-        branch=branch,
-        endpoint=endpoint,
-        roles=[{**common, "name": role, "protected": False, "authentication_method": "password"}],
-        databases=[{**common, "id": ids.number(), "name": database, "owner_name": role}],
-        operations=[
-            operation(project_id, "create_timeline", at, branch["id"]),
-            operation(project_id, "start_compute", at, branch["id"], endpoint["id"]),
-        ],
-        asked={role: asked_role, database: asked_database},
-        passwords={role: names.password().reveal()},
-    )
+SUSPEND_SECONDS = 300
 
 
 def timestamp(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def operation(project: str, action: str, at: str, branch: str, endpoint: str | None = None) -> Doc:
-    """One that is over: nothing here goes on after its answer."""
+def moment(text: str) -> datetime:
+    """Raises ValueError. A time without an offset is UTC."""
+    read = datetime.fromisoformat(text)
+    return read if read.tzinfo else read.replace(tzinfo=UTC)
+
+
+def project(project_id: str, wanted: ProjectCreate, org: str, plan: Plan, major: int, now: datetime) -> Doc:
+    """Its `pg_version` is the one that really runs, whatever was asked."""
+    at = timestamp(now)
+    given = wanted.model_dump(exclude_none=True, include={"settings"})
+    retention = wanted.history_retention_seconds
     return {
-        "id": ids.uuid(),
-        "project_id": project,
-        "branch_id": branch,
-        **({"endpoint_id": endpoint} if endpoint else {}),
-        "action": action,
-        "status": "finished",
-        "failures_count": 0,
+        "id": project_id,
+        "platform_id": "aws",
+        "region_id": wanted.region_id,
+        "name": wanted.name or project_id,
+        "provisioner": wanted.provisioner,
+        "default_endpoint_settings": default_endpoint_settings(wanted),
+        "settings": given.get("settings", {}),
+        "pg_version": major,
+        "proxy_host": HOST,
+        "branch_logical_size_limit": plan.branch_size_mib,
+        "branch_logical_size_limit_bytes": plan.branch_size_mib * 2**20,
+        "store_passwords": wanted.store_passwords,
+        "cpu_used_sec": 0,
+        "creation_source": "console",
+        "history_retention_seconds": HISTORY_SECONDS if retention is None else retention,
         "created_at": at,
         "updated_at": at,
-        "total_duration_ms": 5,
+        "org_id": org,
     }
 
 
-def connection_uri(port: int, role: str, password: str, database: str) -> str:
-    """No sslmode: the local cluster speaks no TLS, and the driver's own TLS ends before it."""
-    login = f"{quote(role, safe='')}:{quote(password, safe='')}"
-    return f"postgresql://{login}@{HOST}:{port}/{quote(database, safe='')}"
+def default_endpoint_settings(wanted: ProjectCreate) -> Doc:
+    given = wanted.default_endpoint_settings
+    defaults: Doc = {"autoscaling_limit_min_cu": 0.25, "autoscaling_limit_max_cu": 0.25, "suspend_timeout_seconds": 0}
+    old = wanted.model_dump(exclude_none=True, include={"autoscaling_limit_min_cu", "autoscaling_limit_max_cu"})
+    return {**defaults, **old, **(given.model_dump(exclude_none=True) if given else {})}
 
 
-def created(stored: Stored, port: int) -> Doc:
-    """The seven parts of the answer to a create (response CreatedProject)."""
-    role, database = stored["roles"][0], stored["databases"][0]
-    password = stored["passwords"][role["name"]]
+def consumption_period(now: datetime) -> tuple[datetime, datetime]:
+    month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return month, month + timedelta(days=calendar.monthrange(month.year, month.month)[1])
+
+
+def branch(branch_id: str, project_id: str, name: str, at: str, **more: Any) -> Doc:
     return {
-        "project": stored["project"],
-        "connection_uris": [
-            {
-                "connection_uri": connection_uri(port, role["name"], password, database["name"]),
-                "connection_parameters": {
-                    "database": database["name"],
-                    "password": password,
-                    "role": role["name"],
-                    "host": HOST,
-                    "pooler_host": HOST,
-                },
-            }
-        ],
-        "roles": [{**role, "password": password}],
-        "databases": stored["databases"],
-        "operations": stored["operations"],
-        "branch": stored["branch"],
-        "endpoints": [stored["endpoint"]],
+        "id": branch_id,
+        "project_id": project_id,
+        "name": name,
+        "current_state": "ready",
+        "state_changed_at": at,
+        "creation_source": "console",
+        "primary": False,
+        "default": False,
+        "protected": False,
+        "cpu_used_sec": 0,
+        "compute_time_seconds": 0,
+        "active_time_seconds": 0,
+        "written_data_bytes": 0,
+        "data_transfer_bytes": 0,
+        "created_at": at,
+        "updated_at": at,
+        "init_source": "parent-data",
+        **more,
     }
 
 
-def listed(project: Doc) -> Doc:
-    """A project as lists show it (schema ProjectListItem)."""
+def endpoint(project_doc: Doc, branch_id: str, wanted: EndpointOptions, at: str) -> Doc:
+    defaults = project_doc["default_endpoint_settings"]
+    asked = wanted.model_dump(exclude_none=True)
+    settings = asked.get("settings") or {}
+    return {
+        "host": HOST,
+        "id": names.endpoint_id(),
+        **({"name": asked["name"]} if "name" in asked else {}),
+        "project_id": project_doc["id"],
+        "branch_id": branch_id,
+        "region_id": project_doc["region_id"],
+        "autoscaling_limit_min_cu": asked.get("autoscaling_limit_min_cu", defaults["autoscaling_limit_min_cu"]),
+        "autoscaling_limit_max_cu": asked.get("autoscaling_limit_max_cu", defaults["autoscaling_limit_max_cu"]),
+        "type": wanted.type,
+        "current_state": "init",
+        "pending_state": "active",
+        "settings": {"pg_settings": defaults.get("pg_settings", {}), **settings},
+        "pooler_enabled": asked.get("pooler_enabled", False),
+        "pooler_mode": "transaction",
+        "disabled": asked.get("disabled", False),
+        "passwordless_access": True,
+        "creation_source": "console",
+        "created_at": at,
+        "updated_at": at,
+        "proxy_host": HOST,
+        "suspend_timeout_seconds": asked.get("suspend_timeout_seconds", defaults["suspend_timeout_seconds"]),
+        "provisioner": asked.get("provisioner") or project_doc["provisioner"],
+    }
+
+
+def role(branch_row: BranchRow, row: RoleRow) -> Doc:
+    return {
+        "branch_id": branch_row["id"],
+        "name": names.in_cluster(row["name"], branch_row["scope"]),
+        "protected": False,
+        "authentication_method": "no_login" if row["no_login"] else "password",
+        "created_at": row["created_at"],
+        "updated_at": row["updated_at"],
+    }
+
+
+def database(branch_row: BranchRow, row: DatabaseRow) -> Doc:
+    return {
+        "id": row["id"],
+        "branch_id": branch_row["id"],
+        "name": names.in_cluster(row["name"], branch_row["scope"]),
+        "owner_name": names.in_cluster(row["owner"], branch_row["scope"]),
+        "created_at": row["created_at"],
+        "updated_at": row["updated_at"],
+    }
+
+
+def connection_uri(port: int, role_name: str, password: str, database_name: str) -> str:
+    """No sslmode: the local cluster speaks no TLS, and the driver's own TLS ends before it."""
+    login = f"{quote(role_name, safe='')}:{quote(password, safe='')}"
+    return f"postgresql://{login}@{HOST}:{port}/{quote(database_name, safe='')}"
+
+
+def connection_details(port: int, role_name: str, password: str, database_name: str) -> Doc:
+    return {
+        "connection_uri": connection_uri(port, role_name, password, database_name),
+        "connection_parameters": {
+            "database": database_name,
+            "password": password,
+            "role": role_name,
+            "host": HOST,
+            "pooler_host": HOST,
+        },
+    }
+
+
+def listed(shown: Doc) -> Doc:
+    """A project as lists show it (schema ProjectListItem), from its whole document."""
     left_out = {
         "consumption_period_start",
         "consumption_period_end",
@@ -139,101 +178,5 @@ def listed(project: Doc) -> Doc:
         "data_storage_bytes_hour",
         "owner",
     }
-    shown = {name: value for name, value in project.items() if name not in left_out}
-    return {**shown, "active_time": project["active_time_seconds"]}
-
-
-def _project(project_id: str, wanted: ProjectCreate, major: int, now: datetime) -> Doc:
-    at = timestamp(now)
-    month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    next_month = month + timedelta(days=calendar.monthrange(month.year, month.month)[1])
-    given = wanted.model_dump(exclude_none=True, include={"settings"})
-    retention = wanted.history_retention_seconds
-    return {
-        "id": project_id,
-        "platform_id": "aws",
-        "region_id": wanted.region_id,
-        "name": wanted.name or project_id,
-        "provisioner": wanted.provisioner,
-        "default_endpoint_settings": _endpoint_settings(wanted),
-        "settings": given.get("settings", {}),
-        "pg_version": major,
-        "proxy_host": HOST,
-        "branch_logical_size_limit": LOGICAL_SIZE_LIMIT_MB,
-        "branch_logical_size_limit_bytes": LOGICAL_SIZE_LIMIT_MB * 1024 * 1024,
-        "store_passwords": wanted.store_passwords,
-        "active_time_seconds": 0,
-        "compute_time_seconds": 0,
-        "cpu_used_sec": 0,
-        "written_data_bytes": 0,
-        "data_transfer_bytes": 0,
-        "data_storage_bytes_hour": 0,
-        "synthetic_storage_size": 0,
-        "creation_source": "console",
-        "history_retention_seconds": HISTORY_SECONDS if retention is None else retention,
-        "created_at": at,
-        "updated_at": at,
-        "consumption_period_start": timestamp(month),
-        "consumption_period_end": timestamp(next_month),
-        "owner_id": OWNER,
-        "owner": {
-            "email": "owner@localhost",
-            "name": "local",
-            "branches_limit": 10,
-            "subscription_type": "free_v3",
-        },
-        "org_id": wanted.org_id or ORGANIZATION,
-    }
-
-
-def _branch(project: str, name: str, at: str) -> Doc:
-    return {
-        "id": names.branch_id(),
-        "project_id": project,
-        "name": name,
-        "current_state": "ready",
-        "state_changed_at": at,
-        "creation_source": "console",
-        "primary": True,
-        "default": True,
-        "protected": False,
-        "cpu_used_sec": 0,
-        "compute_time_seconds": 0,
-        "active_time_seconds": 0,
-        "written_data_bytes": 0,
-        "data_transfer_bytes": 0,
-        "created_at": at,
-        "updated_at": at,
-    }
-
-
-def _endpoint(project: str, branch: str, wanted: ProjectCreate, at: str) -> Doc:
-    settings = _endpoint_settings(wanted)
-    return {
-        "host": HOST,
-        "id": names.endpoint_id(),
-        "project_id": project,
-        "branch_id": branch,
-        "region_id": wanted.region_id,
-        "autoscaling_limit_min_cu": settings["autoscaling_limit_min_cu"],
-        "autoscaling_limit_max_cu": settings["autoscaling_limit_max_cu"],
-        "type": "read_write",
-        "current_state": "active",
-        "settings": {"pg_settings": settings.get("pg_settings", {})},
-        "pooler_enabled": False,
-        "pooler_mode": "transaction",
-        "disabled": False,
-        "passwordless_access": True,
-        "creation_source": "console",
-        "created_at": at,
-        "updated_at": at,
-        "proxy_host": HOST,
-        "suspend_timeout_seconds": settings["suspend_timeout_seconds"],
-        "provisioner": wanted.provisioner,
-    }
-
-
-def _endpoint_settings(wanted: ProjectCreate) -> Doc:
-    given = wanted.default_endpoint_settings
-    defaults = {"autoscaling_limit_min_cu": 0.25, "autoscaling_limit_max_cu": 0.25, "suspend_timeout_seconds": 0}
-    return {**defaults, **(given.model_dump(exclude_none=True) if given else {})}
+    doc = {name: value for name, value in shown.items() if name not in left_out}
+    return {**doc, "active_time": shown["active_time_seconds"]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from hashlib import sha256
 
 from server.secrets import Secret
 from server.twins.core import ids
@@ -42,12 +43,26 @@ def endpoint_id() -> str:
     return f"ep-{_pair()}-{ids.lower(8)}"
 
 
+def snapshot_id() -> str:
+    return f"snap-{_pair()}-{ids.lower(8)}"
+
+
+def organization_id() -> str:
+    return f"org-{_pair()}-{10_000_000 + secrets.randbelow(90_000_000)}"
+
+
 def password() -> Secret:
     return Secret(ids.token("npg_", 24))
 
 
-def in_cluster(asked: str, project: str) -> str:
-    """`asked` as it is called on the shared cluster: the project's id after it, within PostgreSQL's limit."""
-    suffix = "_" + project.replace("-", "_")
-    stem = asked.encode()[: LONGEST - len(suffix)].decode(errors="ignore")
-    return stem + suffix
+def in_cluster(asked: str, scope: str) -> str:
+    """`asked` as it is called on the shared cluster: `scope` after it, within PostgreSQL's limit.
+
+    Two names that only differ beyond the limit stay two.
+    """
+    suffix = "_" + scope.replace("-", "_")
+    whole = asked + suffix
+    if len(whole.encode()) <= LONGEST:
+        return whole
+    mark = "_" + sha256(asked.encode()).hexdigest()[:6]
+    return asked.encode()[: LONGEST - len(mark + suffix)].decode(errors="ignore") + mark + suffix

@@ -55,11 +55,14 @@ class Pool:
         cap: int = 16,
         idle_seconds: float = 30.0,
         wait_seconds: float = 10.0,
+        options: str = "",
     ) -> None:
+        """`options`: settings every connection begins with, whatever its database or its role were given."""
         self._server = server
         self._cap = cap
         self._idle_seconds = idle_seconds
         self._wait_seconds = wait_seconds
+        self._options = options
         self._shelves: dict[Login, _Shelf] = {}
 
     @asynccontextmanager
@@ -121,6 +124,7 @@ class Pool:
             sslmode="disable",
             connect_timeout=CONNECT_SECONDS,
             application_name="neon-twin",
+            options=self._options,
             autocommit=True,
             prepare_threshold=None,  # DISCARD ALL would leave the client believing in statements that are gone
         )

@@ -23,7 +23,11 @@ ISOLATION = {
     "RepeatableRead": "REPEATABLE READ",
     "Serializable": "SERIALIZABLE",
 }
-BATCH_HEADERS = ("neon-batch-isolation-level", "neon-batch-read-only", "neon-batch-deferrable")
+
+
+class RequestTooLarge(Exception):
+    def __init__(self) -> None:
+        super().__init__(f"request is too large (max is {REQUEST_BYTES} bytes)")
 
 
 def _without_nul(text: str) -> str:
@@ -47,7 +51,7 @@ class Batch(BaseModel):
 
 
 def _kind(body: Any) -> str:
-    return "batch" if isinstance(body, dict) and "queries" in body else "single"
+    return "batch" if isinstance(body, dict) and "query" not in body and "queries" in body else "single"
 
 
 _BODY: TypeAdapter[Query | Batch] = TypeAdapter(
@@ -61,19 +65,19 @@ async def read_body(request: Request) -> Query | Batch:
     async for chunk in request.stream():
         data += chunk
         if len(data) > REQUEST_BYTES:
-            raise QueryError(f"request is too large (max is {REQUEST_BYTES} bytes)")
+            raise RequestTooLarge
     try:
         return _BODY.validate_json(bytes(data))
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise QueryError(f"invalid request body: {field or 'body'}: {first['msg']}") from None
+        raise QueryError(f"could not parse the HTTP request body: {field or 'body'}: {first['msg']}") from None
 
 
 def read_login(text: str | None, reserved: str) -> Login:
     """Who, from the `Neon-Connection-String` header; host and port do not matter, there is one cluster."""
     if not text:
-        raise QueryError("missing header: neon-connection-string")
+        raise QueryError("invalid header: neon-connection-string")
     try:
         url = urlsplit(text)
         role, password, database = (unquote(part or "") for part in (url.username, url.password, url.path[1:]))
@@ -85,7 +89,7 @@ def read_login(text: str | None, reserved: str) -> Login:
     for part, missing in (
         (host, "hostname"),
         (role, "username"),
-        (password, "authentication credentials: password"),
+        (password, "authentication credentials: required password"),
         (database, "database name"),
     ):
         if not part:
@@ -111,9 +115,18 @@ def read_begin(headers: Mapping[str, str]) -> str:
     return " ".join(words)
 
 
+def echoed(headers: Mapping[str, str]) -> dict[str, str]:
+    """What a batch's answer repeats of how it was asked for."""
+    flags = ("neon-batch-read-only", "neon-batch-deferrable")
+    told = {name: "true" for name in flags if flag(headers, name)}
+    level = headers.get("neon-batch-isolation-level")
+    return told | ({"neon-batch-isolation-level": level} if level else {})
+
+
 def flag(headers: Mapping[str, str], name: str) -> bool:
     return headers.get(name) == "true"
 
 
 def wrong_password(role: str) -> QueryError:
-    return QueryError(f"password authentication failed for user '{role}'", code="28P01", severity="FATAL")
+    """Neon's proxy says this itself, before there is a PostgreSQL to name a code."""
+    return QueryError(f"password authentication failed for user '{role}'")

@@ -40,10 +40,11 @@ DONE = (ExecStatus.COMMAND_OK, ExecStatus.EMPTY_QUERY, *ROWS)
 
 
 class QueryError(Exception):
-    """`fields` is the body of the 400: every field of PostgreSQL's error, null where it has none."""
+    """`fields` is the body: every field of PostgreSQL's error, null where it has none."""
 
-    def __init__(self, message: str, **fields: str | None) -> None:
+    def __init__(self, message: str, *, status: int = 400, **fields: str | None) -> None:
         super().__init__(message)
+        self.status = status
         self.fields: dict[str, str | None] = {**dict.fromkeys(ERROR_FIELDS), "message": message, **fields}
 
 
@@ -53,7 +54,7 @@ class ResponseTooLarge(Exception):
 
 @dataclass
 class Allowance:
-    """Bytes of column text an answer may still take."""
+    """Bytes of rows an answer may still take."""
 
     left: int
 
@@ -119,7 +120,7 @@ def _row(result: PGresult, row: int, shape: Shape, allowance: Allowance) -> Any:
     values: list[Any] = []
     for column in range(result.nfields):
         data = result.get_value(row, column)
-        allowance.take(4 if data is None else len(data))
+        allowance.take(5 if data is None else len(data) + 3)
         text = None if data is None else data.decode(errors="replace")
         values.append(text if text is None or shape.raw else sql_text.value(text, result.ftype(column)))
     if shape.array:

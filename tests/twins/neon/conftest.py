@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import socket
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import psycopg
 import pytest
 
 from server.local import postgres as embedded
@@ -29,6 +32,19 @@ Doc = dict[str, Any]
 KEY = "napi_for_these_tests"
 
 
+@dataclass
+class Clock:
+    """The true time, and as much as a test adds to it."""
+
+    ahead: timedelta = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def advance(self, **much: float) -> None:
+        self.ahead += timedelta(**much)
+
+
 @dataclass(frozen=True)
 class Neon:
     """A running twin and its operator's client."""
@@ -37,6 +53,75 @@ class Neon:
     postgres: PostgresServer
     data: Path
     port: int
+    site: Site
+    clock: Clock = field(default_factory=Clock)
+
+    async def call(self, method: str, path: str, body: Any = None, *, status: int = 200, **query: Any) -> Any:
+        """One call of the API that is to be answered so."""
+        answer = await self.api.request(method, f"/api/v2{path}", json=body, params=query)
+        assert answer.status_code == status, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer.json() if answer.content else None
+
+    async def done(self, method: str, path: str, body: Any = None, *, status: int = 200, **query: Any) -> Any:
+        """The same, and its operations over."""
+        answer = await self.call(method, path, body, status=status, **query)
+        async with asyncio.timeout(20):
+            for operation in answer["operations"]:
+                await self.over(operation)
+        return answer
+
+    async def over(self, operation: Doc) -> Doc:
+        path = f"/projects/{operation['project_id']}/operations/{operation['id']}"
+        while True:
+            seen = (await self.call("GET", path))["operation"]
+            if seen["status"] not in ("scheduling", "running"):
+                assert seen["status"] == "finished", seen
+                return seen
+            await asyncio.sleep(0.005)
+
+    @asynccontextmanager
+    async def as_(self, key: str) -> AsyncGenerator[Neon]:
+        """The same twin, called with another key."""
+        headers = {"Authorization": f"Bearer {key}"}
+        async with httpx.AsyncClient(base_url=self.site.base_url, headers=headers, timeout=30) as client:
+            yield Neon(client, self.postgres, self.data, self.port, self.site, self.clock)
+
+    @asynccontextmanager
+    async def account(self, **wanted: Any) -> AsyncGenerator[tuple[Neon, Doc]]:
+        """Somebody else: the twin called with their personal key, and what they were told when they signed up."""
+        told = await self.twin("POST", "accounts", {"email": "somebody@example.com", **wanted})
+        async with self.as_(told["key"]) as neon:
+            yield neon, told
+
+    @asynccontextmanager
+    async def superuser(self, database: str = "postgres") -> AsyncGenerator[psycopg.AsyncConnection]:
+        connection = await psycopg.AsyncConnection.connect(
+            host="localhost",
+            port=self.postgres.port,
+            user=self.postgres.superuser,
+            password=self.postgres.password.reveal(),
+            dbname=database,
+            autocommit=True,
+        )
+        async with connection:
+            yield connection
+
+    async def dropped(self, *names: str) -> None:
+        """Waits, within bounds, until no database and no role of these names is left."""
+        query = "select count(*) from (select datname from pg_database union all select rolname from pg_roles) n (name)"
+        async with self.superuser() as connection, asyncio.timeout(30):
+            while True:
+                found = await connection.execute(f"{query} where name = any(%s)".encode(), ([*names],))
+                if await found.fetchone() == (0,):
+                    return
+                await asyncio.sleep(0.02)
+
+    async def twin(self, method: str, path: str, body: Any = None) -> Any:
+        """One of the twin's own `/_twin` routes."""
+        admin = {"Authorization": "Bearer admin"}
+        answer = await self.api.request(method, f"/_twin/{path}", json=body, headers=admin, timeout=60)
+        assert answer.is_success, answer.text
+        return answer.json() if answer.content else None
 
     async def project(self, **wanted: Any) -> Doc:
         answer = await self.api.post("/api/v2/projects", json={"project": wanted})
@@ -71,12 +156,14 @@ class Neon:
 async def neon_on(postgres: PostgresServer, data: Path, *, spares: int = 3) -> AsyncGenerator[Neon]:
     sockets = bind()
     port = sockets[0].getsockname()[1]
-    site = Site("neon", f"http://localhost:{port}", data, Secret(KEY), Secret("admin"))
+    clock = Clock()
+    site = Site("neon", f"http://localhost:{port}", data, Secret(KEY), Secret("admin"), clock=clock)
+    site.limits.enforced = False
     async with (
         serving(build(site, postgres=postgres, spares=spares), sockets),
         httpx.AsyncClient(base_url=site.base_url, headers={"Authorization": f"Bearer {KEY}"}, timeout=30) as client,
     ):
-        yield Neon(client, postgres, data, port)
+        yield Neon(client, postgres, data, port, site, clock)
 
 
 @pytest.fixture(scope="session")

@@ -33,18 +33,21 @@ async def test_the_twin_says_503_while_it_is_away_and_goes_on_when_it_is_back(
     postgres = PostgresServer("localhost", port, "postgres", password, binaries.major, embedded.socket_dir(home))
     try:
         async with twin_on(postgres, tmp_path / "twin", spares=1) as neon:
-            uri = await neon.uri()
+            made = await neon.project(name="kept")
+            uri = neon.uri_of(made)
             await neon.rows(uri, "create table kept as select 42 as n")
             os.kill(pid, signal.SIGKILL)
 
             refused = await neon.api.post("/api/v2/projects", json={"project": {"name": "meanwhile"}})
             assert refused.status_code == 503
             lost = await neon.sql(uri, {"query": "select 1"})
-            assert (lost.status_code, lost.json()["code"]) == (400, "08006")
-            listed = await neon.api.get("/api/v2/projects", params={"search": "meanwhile"})
-            assert listed.json()["projects"] == [], "what was refused was not made"
+            assert (lost.status_code, lost.json()["message"]) == (500, "couldn't connect to compute node")
+            listed = await neon.call("GET", "/projects", search="meanwhile")
+            assert listed["projects"] == [], "what was refused was not made"
+            [known] = (await neon.call("GET", "/projects", search="kept"))["unavailable_project_ids"]
 
             await embedded.start(home, binaries, port, password)
+            assert known == made["project"]["id"], "a project whose figures cannot be had is said to exist"
             assert await neon.rows(uri, "select n from kept") == [["42"]]
             assert await neon.rows(await neon.uri(), "select 1") == [["1"]]
     finally:
