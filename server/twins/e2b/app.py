@@ -16,6 +16,7 @@ from server.twins.core import WireError
 from server.twins.core import app as twin
 from server.twins.core.admin import admin_only
 from server.twins.e2b import envd, files, limits, unavailable
+from server.twins.e2b.build_routes import Builds
 from server.twins.e2b.builds import Builder
 from server.twins.e2b.control import Control
 from server.twins.e2b.filesystem import FilesystemService
@@ -83,7 +84,8 @@ def assemble(
         *Observing(sandboxes, metrics).table(),
         *Control(sandboxes, domain).table(),
         *Snapshots(sandboxes, domain).table(),
-        *Templates(sandboxes.catalog, builder, uploads).table(),
+        *Builds(sandboxes.catalog, builder, uploads).table(),
+        *Templates(sandboxes.catalog, builder).table(),
         *unavailable.table(),
     ]
     routes = [

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from server.twins.e2b.errors import FileTrouble
 from server.twins.e2b.images import Images
+from server.twins.e2b.running import kept
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,9 +56,9 @@ class Kept:
             await sandboxes.machines.make(record.id, bare=True)
             await archives.lay_home(record.id, record.id)
             if (held := archives.path(record.id) / "tmp.tar").exists():
-                kept = sandboxes.images.path(f"tmp-{record.id}")
-                kept.mkdir(parents=True, exist_ok=True, mode=0o700)
-                shutil.copy2(held, kept / "tmp.tar")
+                place = sandboxes.images.path(kept(record.id))
+                place.mkdir(parents=True, exist_ok=True, mode=0o700)
+                shutil.copy2(held, place / "tmp.tar")
 
     async def clear(self) -> None:
         """Every sandbox is killed, every build ended, every template but the prepared one forgotten."""

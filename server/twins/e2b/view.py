@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import posixpath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from server.errors import StackError
 from server.twins.core import WireError
 from server.twins.core.view import Block, Facts, Link, Table, Text, View
-from server.twins.e2b.errors import FileTrouble, NoSandbox
+from server.twins.e2b import view_files, view_templates
+from server.twins.e2b.errors import FileTrouble
 from server.twins.e2b.metrics import MIB
 
 if TYPE_CHECKING:
     from server.twins.e2b.builds import Builder
-    from server.twins.e2b.machine import Machine
     from server.twins.e2b.metrics import Metrics, Sample
     from server.twins.e2b.record import Record
     from server.twins.e2b.state import Sandboxes
 
 LOGS_SHOWN = 200
-FILE_SHOWN = 64 << 10
 HOME = Link("E2B", "")
 
 
@@ -41,11 +39,11 @@ class Views:
                 return await self._sandbox(self._sandboxes.get(rest))
             if kind == "files":
                 sandbox_id, _, inner = rest.partition("/")
-                return await self._files(self._sandboxes.get(sandbox_id), "/" + unquote(inner))
+                return await view_files.files(self._sandboxes, self._sandboxes.get(sandbox_id), "/" + unquote(inner))
             if kind == "template":
-                return self._template(rest)
+                return view_templates.template(self._sandboxes.catalog, rest)
             if kind == "build":
-                return self._build(rest)
+                return view_templates.build(self._sandboxes.catalog, self._builder, rest)
         except WireError:
             raise KeyError(path) from None
         raise KeyError(path)
@@ -119,65 +117,6 @@ class Views:
         with contextlib.suppress(StackError, FileTrouble):
             return await self._metrics.now(self._sandboxes, machine)
         return None
-
-    async def _files(self, record: Record, path: str) -> View:
-        crumbs = [HOME, Link(record.id, f"sandbox/{record.id}")]
-        if record.state != "running":
-            return View(path, [Text("Files", "The sandbox is paused.")], crumbs)
-        try:
-            machine = await self._sandboxes.machine(record.id)
-            about = (await machine.guest.call("info", path=path))[0]
-            block = await (self._folder if about["type"] == "directory" else self._file)(machine, record, path)
-        except (FileTrouble, NoSandbox, StackError):
-            raise KeyError(path) from None
-        return View(path, [block], [*crumbs, Link("up", f"files/{record.id}{quote(posixpath.dirname(path))}")])
-
-    async def _folder(self, machine: Machine, record: Record, path: str) -> Block:
-        found = (await machine.guest.call("listing", path=path, depth=1))[0]
-        rows = [
-            [
-                Link(each["name"], f"files/{record.id}{quote(each['path'])}"),
-                each["permissions"],
-                str(each["size"]),
-                f"-> {each['target']}" if each["target"] else "",
-            ]
-            for each in found
-        ]
-        return Table("Files", ["Name", "Mode", "Bytes", ""], rows)
-
-    async def _file(self, machine: Machine, _record: Record, path: str) -> Block:
-        import os
-
-        if posixpath.basename(path).startswith(".env"):
-            return Text("Content", "Not shown: it holds secrets.")
-        _, (opened,) = await machine.guest.call("open_to_read", path=path)
-        with os.fdopen(opened, "rb") as file:
-            return Text("Content", file.read(FILE_SHOWN).decode(errors="replace"))
-
-    def _template(self, template_id: str) -> View:
-        template = self._sandboxes.catalog.find(template_id)
-        pointed = {entry["build"]: tag for tag, entry in template.tags.items()}
-        rows = [
-            [Link(build.id, f"build/{build.id}"), build.status, pointed.get(build.id, ""), build.created]
-            for build in self._sandboxes.catalog.builds(template.id)
-        ]
-        facts = [("Id", template.id), ("Names", ", ".join(template.names)), ("Tags", ", ".join(template.tags))]
-        title = template.names[0] if template.names else template.id
-        return View(
-            title, [Facts("Template", facts), Table("Builds", ["Build", "Status", "Tag", "Made"], rows)], [HOME]
-        )
-
-    def _build(self, build_id: str) -> View:
-        build = self._sandboxes.catalog.build(build_id)
-        lines = "\n".join(f"{each['level']:5} {each['message']}" for each in self._builder.log(build_id))
-        facts = [
-            ("Status", build.status),
-            ("Reason", str(build.reason.get("message", ""))),
-            ("Start command", build.start or "the prepared image's own"),
-            ("Ready when", build.ready),
-        ]
-        crumbs = [HOME, Link(build.template, f"template/{build.template}")]
-        return View(build_id, [Facts("Build", facts), Text("Log", lines)], crumbs)
 
 
 def _pairs(values: dict[str, str]) -> str:
