@@ -33,5 +33,5 @@ def build(site: Site) -> Starlette:
         team.chores.running,
         view=Viewing(site, team).view,
         keep=team,
-        exception_handlers={404: door.no_such_route, 405: door.not_allowed},
+        exception_handlers={404: door.no_such_route, 405: door.not_allowed, 500: door.failed},
     )

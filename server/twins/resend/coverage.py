@@ -7,6 +7,8 @@ PARTIAL: dict[str, str] = {
     "Resend's list of refused file types is not applied; nothing is opened, clicked or delayed unless "
     "`POST /_twin/emails/{id}/events` says so; the natural language of `scheduled_at` is the phrases the docs show.",
     "POST /emails/batch": "as `POST /emails`; attachments are passed over.",
+    "GET /emails/metrics": "a period is named by its first day or hour, and one in which nothing happened is left out; "
+    "`unsubscribed` stays 0; a parameter that is repeated is taken once.",
     "POST /domains": "the DKIM key is a placeholder: nothing is signed.",
     "POST /domains/{domain_id}/verify": "no DNS is asked: names below `.localhost` and `.test` are verified at the "
     "next look, any other fails after 72 hours or is what `PUT /_twin/domains/{name}` says.",

@@ -116,6 +116,9 @@ class Door:
     async def not_allowed(self, _request: Request, _error: Exception) -> Response:
         return self._outside(errors.method_not_allowed())
 
+    async def failed(self, _request: Request, _error: Exception) -> Response:
+        return self._outside(errors.failed())
+
     def _outside(self, error: WireError) -> Response:
         """An answer no route gives."""
         headers = limits.headers(self._team.meter.look(limits.TEAM))
@@ -128,9 +131,21 @@ async def _payload(request: Request) -> Any:
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
         return await _fields(request, raw)
     try:
-        return json.loads(raw) if raw else {}
-    except ValueError:
+        return _json(raw) if raw else {}
+    except (RecursionError, ValueError):
         raise errors.bad_json() from None
+
+
+def _json(raw: bytes) -> Any:
+    """Raises `ValueError` for what could not be written as JSON again: numbers that are none, halves of characters."""
+
+    def refuse(constant: str) -> float:
+        raise ValueError(constant)
+
+    found = json.loads(raw, parse_constant=refuse)
+    if b"\\ud" in raw.lower():
+        json.dumps(found, ensure_ascii=False).encode()
+    return found
 
 
 async def _octets(request: Request) -> bytes:

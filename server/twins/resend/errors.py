@@ -144,4 +144,9 @@ def monthly_quota() -> WireError:
     return _error(429, "monthly_quota_exceeded", "You have reached your monthly email sending quota.")
 
 
+def failed() -> WireError:
+    """The twin's own mistake."""
+    return _error(500, "internal_server_error", "An unexpected error occurred.")
+
+
 _ADDRESS_FORM = "The email address needs to follow the `email@example.com` or `Name <email@example.com>` format."

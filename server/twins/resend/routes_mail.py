@@ -38,6 +38,7 @@ def _emails(door: Door, team: Team) -> list[BaseRoute]:
         on("POST /emails", send, access="sending"),
         on("POST /emails/batch", send_batch, access="sending"),
         on("GET /emails", lambda c: c.page(emails.list())),
+        on("GET /emails/metrics", lambda c: team.metrics.get(c.query)),
         on("GET /emails/{id}", lambda c: emails.get(c.path["id"])),
         on("PATCH /emails/{id}", lambda c: emails.reschedule(c.path["id"], c.body)),
         on("POST /emails/{id}/cancel", lambda c: emails.cancel(c.path["id"])),

@@ -21,6 +21,7 @@ from server.twins.resend.limits import Meter
 from server.twins.resend.links import Links
 from server.twins.resend.logs import Logs
 from server.twins.resend.mailing import Mailing
+from server.twins.resend.metrics import Metrics
 from server.twins.resend.outbox import Outbox
 from server.twins.resend.plan import Quota
 from server.twins.resend.receiving import Receiving
@@ -31,6 +32,7 @@ from server.twins.resend.suppressions import Suppressions
 from server.twins.resend.templates import Templates
 from server.twins.resend.topics import Topics
 from server.twins.resend.unsubscribe import Unsubscribe
+from server.twins.resend.upgrade import upgrade
 from server.twins.resend.webhook_delivery import WebhookDelivery
 from server.twins.resend.webhooks import Webhooks
 
@@ -85,6 +87,7 @@ class Team:
             lifecycle=self.lifecycle,
             fetch=self.origins.fetch,
         )
+        self.metrics = Metrics(site, records)
         self.broadcasts = Broadcasts(
             site, records, segments=self.segments, topics=self.topics, senders=senders, wake=wake
         )
@@ -110,6 +113,7 @@ class Team:
     def _begin(self) -> None:
         for folder in self._folders:
             folder.mkdir(exist_ok=True, mode=0o700)
+        upgrade(self.records)
         self.keys.seed()
         self.domains.seed()
         self.links.seed()

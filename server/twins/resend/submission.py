@@ -41,7 +41,7 @@ class Submission:
             "subject": fields.text(body, "subject"),
             "html": fields.text(body, "html") or None,
             "text": body.get("text") if body.get("text") is None else fields.text(body, "text"),
-            "headers": fields.mapping(body, "headers"),
+            "headers": _headers(body),
             "tags": [_tag(each) for each in fields.items(body, "tags")],
             "scheduled_at": times.stamp(schedule.when(scheduled, self._site.clock())) if scheduled else None,
             "template_id": filled["id"],
@@ -75,6 +75,13 @@ def _recipients(body: Body, name: str) -> list[str]:
     if any(fields.domain(each) in REFUSED for each in found):
         raise errors.example_domain(name)
     return found
+
+
+def _headers(body: Body) -> Body:
+    found = fields.mapping(body, "headers")
+    if not all(isinstance(value, (str, int, float)) for value in found.values()):
+        raise errors.invalid("The `headers` field must hold texts.")
+    return {name: str(value) for name, value in found.items()}
 
 
 def _tag(each: Any) -> Body:

@@ -38,7 +38,7 @@ class Unsubscribe:
 
     async def _answer(self, request: Request) -> Response:
         """Only a POST unsubscribes: mail programs open links before their readers do."""
-        if request.query_params.get("signature") != self._links.sign(request.url.path):
+        if not self._links.signed(request.url.path, request.query_params.get("signature", "")):
             return HTMLResponse(_PAGE.format("<p>This link is not valid.</p>"), 403)
         if request.method == "GET":
             return HTMLResponse(_PAGE.format(_ASK))

@@ -43,15 +43,22 @@ class WebhookDelivery:
     async def run(self) -> None:
         """One attempt at every event that is due, side by side, so that one slow listener delays nobody."""
         now = self._site.clock()
-        due = [
-            event
-            for event in self._records.all("webhook_event")
-            if event["next_attempt_at"] and times.read(event["next_attempt_at"]) <= now
-        ]
+        due = [event for event in self._waiting() if times.read(event["next_attempt_at"]) <= now]
         if due:
             async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as http, asyncio.TaskGroup() as group:
                 for event in due:
                     group.create_task(self._attempt(http, event))
+
+    def _waiting(self) -> list[Body]:
+        """The events that are still to be told."""
+        found: list[Body] = []
+        for due in self._records.all("webhook_due"):
+            event = self._records.get("webhook_event", due["id"])
+            if event and event["next_attempt_at"]:
+                found.append(event)
+            else:
+                self._records.delete("webhook_due", due["id"])
+        return found
 
     async def _attempt(self, http: httpx.AsyncClient, event: Body) -> None:
         webhook = self._records.get("webhook", event["webhook_id"])

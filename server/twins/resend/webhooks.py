@@ -97,6 +97,7 @@ class Webhooks:
         event = self._find_event(webhook_id, event_id)
         due = {"status": "pending", "next_attempt_at": times.iso(self._site.clock()), "failures": 0}
         self._records.put("webhook_event", event["id"], {**event, **due})
+        self._records.put("webhook_due", event["id"], {"id": event["id"]})
         self._wake()
         return {"object": "webhook_event", "id": event["id"]}
 
@@ -117,6 +118,7 @@ class Webhooks:
                     "attempts": [],
                 }
                 self._records.put("webhook_event", event["id"], event)
+                self._records.put("webhook_due", event["id"], {"id": event["id"]})
                 self._wake()
 
     def _told(self, webhook_id: str) -> list[Body]:
