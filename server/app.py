@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from server.durable import Durable
     from server.local.home import Home
     from server.provision import Provisioner
+    from server.schedules import Schedules
     from server.sessions import Sessions
     from server.settings import Settings
     from server.store import Events, Vault
@@ -48,6 +49,7 @@ class Core:
     provisioner: Provisioner
     workbench: Workbench
     sandboxes: Sandboxes
+    schedules: Schedules
     durable: Durable
     contacts: Contacts
     mcp: MCPServer[Any]
@@ -67,6 +69,7 @@ async def open_core(
     from server.durable import Durable
     from server.git import GitPush
     from server.log import set_up
+    from server.schedules import Schedules
     from server.vm.sandbox import Sandboxes
     from server.workbench import Workbench
     from server.workers import Workers, new_executor
@@ -84,11 +87,14 @@ async def open_core(
         legs = parts.legs(settings, books, vendors, sandboxes, at)
         provisioner = parts.provisioner(settings, books, legs, sandboxes, durable, at=at)
         push = GitPush(sandboxes, settings.github_git_url, settings.github_token)
-        bench = Workbench(books, provisioner=provisioner, sandboxes=sandboxes, push=push)
+        schedules = Schedules(books, sandboxes, durable)
+        bench = Workbench(books, provisioner=provisioner, sandboxes=sandboxes, push=push, schedules=schedules)
         durable.register("provision", provisioner.story)
+        durable.register("job", schedules.story)
         durable.keep(provisioner.recover)
+        durable.keep(schedules.keep_time)
         if hosted:
-            workers = Workers(engine, durable)
+            workers = Workers(engine, durable, alive_seconds=settings.worker_alive_seconds)
             await asyncio.to_thread(workers.beat)
             durable.keep(workers.keep)
             durable.keep(books.events.listen)
@@ -101,6 +107,7 @@ async def open_core(
             provisioner=provisioner,
             workbench=bench,
             sandboxes=sandboxes,
+            schedules=schedules,
             durable=durable,
             contacts=Contacts(books.sessions, books.vault, vendors["mail"]),
             mcp=build_mcp(bench),

@@ -73,6 +73,15 @@ SLOTS = sa.Table(
     sa.Column("at", sa.Float, nullable=False),
 )
 
+JOBS = sa.Table(
+    "jobs",
+    METADATA,
+    sa.Column("slug", _SLUG, primary_key=True),
+    sa.Column("name", sa.String(60), primary_key=True),
+    sa.Column("schedule", sa.String(100), nullable=False),
+    sa.Column("next_at", sa.Float, nullable=False, index=True, doc="seconds since 1970"),
+)
+
 
 def prepare(connection: sa.Connection) -> None:
     """Have every table and column. Run it inside one write transaction; several servers may do so at once."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from server.books import Books
     from server.git import GitPush, Pushed
     from server.provision import Provisioner
+    from server.schedules import Schedules
     from server.secrets import Secret
     from server.sessions import Session
     from server.store import Vault
@@ -47,6 +48,7 @@ class Workbench:
         provisioner: Provisioner,
         sandboxes: Sandboxes,
         push: GitPush,
+        schedules: Schedules,
     ) -> None:
         self.sessions = books.sessions
         self.events = books.events
@@ -54,6 +56,7 @@ class Workbench:
         self._vault = books.vault
         self._sandboxes = sandboxes
         self._push = push
+        self._schedules = schedules
 
     def values(self, session: Session) -> dict[str, tuple[str, Secret]]:
         """Each name in `/app/.env` with the service it comes from and its value."""
@@ -120,7 +123,9 @@ class Workbench:
         }, picture
 
     async def push(self, session: Session, message: str) -> Pushed:
-        return await self._push(session, message, issued_secrets(self._vault, session.slug))
+        pushed = await self._push(session, message, issued_secrets(self._vault, session.slug))
+        await self._schedules.read(session)  # every turn ends in a push, so this is when jobs change
+        return pushed
 
     def _clean(self, session: Session, text: str) -> str:
         return scrub(text, issued_secrets(self._vault, session.slug))
