@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 _POSTGRES = {
     "connect_timeout": 5,
     "tcp_user_timeout": 10_000,
-    "options": "-c statement_timeout=15000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000",
+    # A server that stops in the middle of a transaction loses it, and what it had locked.
+    "options": "-c statement_timeout=10000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=5000",
 }
 
 

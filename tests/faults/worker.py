@@ -19,7 +19,7 @@ from server.app import open_core
 from server.local import facts as remembered
 from server.local.home import Home
 from server.local.stack import settings_from
-from server.record import SessionKey
+from server.record import Session, SessionKey
 from server.secrets import Secret
 from server.settings import LegName, Settings
 
@@ -99,9 +99,20 @@ async def live(plan: Plan) -> dict[str, Any]:
             await core.provisioner.destroy(key.slug)
         run = f"provision-{key.slug}-{session.generation}"
         async with asyncio.timeout(plan.seconds):
-            while not await core.durable.is_over(run):  # noqa: ASYNC110 - the engine says so
+            while not await core.durable.is_over(run) or _ends(core.sessions.by_slug(key.slug)) or _is_at_work():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         return core.sessions.by_slug(key.slug).model_dump(mode="json")
+
+
+def _is_at_work() -> bool:
+    """Whether this very process still executes something, be it only that it gives way."""
+    from dbos._dbos import _get_dbos_instance  # pyright: ignore[reportPrivateUsage]
+
+    return bool(_get_dbos_instance()._active_workflows_set.activeList())
+
+
+def _ends(session: Session) -> bool:
+    return session.ending and session.state != "destroyed"
 
 
 def main(line: str) -> None:
