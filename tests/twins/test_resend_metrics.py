@@ -124,8 +124,13 @@ async def test_records_of_the_twins_first_days_are_still_good(tmp_path: Path) ->
         "records": [],
     }
     key: dict[str, Any] = {
-        **{"id": "00000000-0000-4000-8000-000000000003", "name": "app", "permission": "sending_access"},
-        **{"domain_id": None, "digest": digest(token.reveal()), "created_at": at, "last_used_at": None},
+        "id": "00000000-0000-4000-8000-000000000003",
+        "name": "app",
+        "permission": "sending_access",
+        "domain_id": None,
+        "digest": digest(token.reveal()),
+        "created_at": at,
+        "last_used_at": None,
     }
     email: dict[str, Any] = {
         **MAIL,
@@ -153,6 +158,5 @@ async def test_records_of_the_twins_first_days_are_still_good(tmp_path: Path) ->
         assert (await twin.do("GET", f"/emails/{email['id']}"))["created_at"] == "2026-01-31 09:30:00.000000+00"
         assert (await twin.do("GET", f"/domains/{domain['id']}"))["records"]
         assert [row["name"] for row in (await twin.do("GET", "/api-keys"))["data"]] == ["operator", "app"]
-        assert token.reveal() != OPERATOR
         for path in ("", "domains", "keys", f"mail/{email['id']}"):
             assert await twin.twin("GET", f"view?at={path}")
