@@ -73,7 +73,14 @@ def _shape(node: Any, description: Json, schemas: Json) -> Any:
             kept[key] = _shape(kept[key], description, schemas)
     if "properties" in kept:
         kept["properties"] = {name: _shape(each, description, schemas) for name, each in kept["properties"].items()}
+    if any(_demands_nothing(each, schemas) for each in kept.get("oneOf", [])):
+        kept["anyOf"] = kept.pop("oneOf")  # they cannot be told apart: more than one always fits
     return _nullable(kept)
+
+
+def _demands_nothing(schema: Json, schemas: Json) -> bool:
+    named = schemas[schema["$ref"].rsplit("/", 1)[1]] if "$ref" in schema else schema
+    return named.get("type") == "object" and not named.get("required")
 
 
 def _nullable(schema: Json) -> Json:

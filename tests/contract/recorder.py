@@ -27,6 +27,8 @@ class Recorder:
         self._description: Description = description(vendor)
         self._prefix = prefix
         self._client = httpx.AsyncClient(base_url=service, timeout=60, verify=service.startswith("https:"))
+        # A twin builds its links from the address its caller used; a vendor's front door insists on its own name.
+        self._replaced = HOP_BY_HOP - ({"host"} if service.startswith("http:") else set[str]())
         self.wrong: list[str] = []
         self.seen: set[str] = set()
 
@@ -40,10 +42,11 @@ class Recorder:
         address = httpx.URL(
             path=request.url.path, raw_path=request.scope["raw_path"] + _query(request), host=None, scheme=None
         )
-        headers = [(name, value) for name, value in request.headers.items() if name not in HOP_BY_HOP]
+        headers = [(name, value) for name, value in request.headers.items() if name not in self._replaced]
         outgoing = self._client.build_request(request.method, address, headers=headers, content=await request.body())
         answer = await self._client.send(outgoing, stream=True)
-        passed = {name: value for name, value in answer.headers.multi_items() if name.lower() not in HOP_BY_HOP}
+        dropped = HOP_BY_HOP | {"date"}  # our own server says it, too, and two of them are none
+        passed = {name: value for name, value in answer.headers.multi_items() if name.lower() not in dropped}
         if answer.headers.get("content-length") == "0":  # said as it is: some clients read a body where none is told
             await answer.aclose()
             return Response(status_code=answer.status_code, headers=passed)

@@ -36,16 +36,7 @@ __all__ = ["build"]
 def build(site: Site, *, folder: Path | None = None, identity: Identity | None = None) -> Starlette:
     """`folder` holds the repositories and the hooks; git runs as `identity`, which must be able to reach it."""
     place, runs_as = folder or site.data, identity or Identity()
-    repositories = place / "repositories"
-    if runs_as.uid is not None:
-        place.mkdir(parents=True, exist_ok=True)
-        place.chmod(0o755)
-    move_repositories(site.data / "repositories", repositories, runs_as)
-    repositories.mkdir(parents=True, exist_ok=True)
-    repositories.chmod(0o700)
-    runs_as.own(repositories)
-    write_hooks(place / "hooks")
-    hub = Hub(site, Git(place / "hooks", runs_as), repositories)
+    hub = Hub(site, Git(place / "hooks", runs_as), place / "repositories")
     door = Door(hub)
 
     async def not_found(request: Request, _error: Exception) -> Response:
@@ -53,6 +44,7 @@ def build(site: Site, *, folder: Path | None = None, identity: Identity | None =
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
+        prepare(place, site.data, runs_as)
         yield
         await hub.settle()
 
@@ -64,3 +56,16 @@ def build(site: Site, *, folder: Path | None = None, identity: Identity | None =
         keep=HubKeep(hub, runs_as),
         exception_handlers={404: not_found, 405: not_found},
     )
+
+
+def prepare(place: Path, data: Path, runs_as: Identity) -> None:
+    """The repositories' folder, for git's own identity alone, and the hooks, which it may only read."""
+    place.mkdir(parents=True, exist_ok=True)
+    if runs_as.uid is not None:
+        place.chmod(0o755)
+    repositories = place / "repositories"
+    move_repositories(data / "repositories", repositories, runs_as)
+    repositories.mkdir(exist_ok=True)
+    repositories.chmod(0o700)
+    runs_as.own(repositories)
+    write_hooks(place / "hooks")

@@ -141,15 +141,13 @@ class Repositories:
     def set_topics(self, doc: Doc, names: Sequence[Any]) -> Doc:
         topics = [*dict.fromkeys(str(name).lower() for name in names)]
         if len(topics) > MOST_TOPICS:
-            raise errors.invalid(
-                "Repository", "custom", "topics", message="A repository cannot have more than 20 topics."
-            )
+            raise errors.unprocessable("Validation Failed", "A repository cannot have more than 20 topics.")
         if not all(_TOPIC.fullmatch(topic) for topic in topics):
-            message = (
+            raise errors.unprocessable(
+                "Validation Failed",
                 "Topics must start with a lowercase letter or number, consist of 50 characters or less, "
-                "and can include hyphens."
+                "and can include hyphens.",
             )
-            raise errors.invalid("Repository", "custom", "topics", message=message)
         return self._changed({**doc, "topics": topics})
 
     def move(self, doc: Doc, owner: Doc, name: str) -> None:

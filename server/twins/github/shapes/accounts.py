@@ -108,7 +108,7 @@ class AccountShapes:
         private = sum(each["private"] for each in repositories)
         shape: Doc = {
             **self.organization(doc),
-            **{field: doc[field] for field in ("name", "company", "location", "email")},
+            **{field: doc[field] for field in ("name", "company", "location", "email") if doc[field]},
             "blog": doc["blog"] or "",
             "has_organization_projects": True,
             "has_repository_projects": True,
