@@ -144,6 +144,29 @@ async def test_keys_tokens_and_names_open_only_what_is_theirs(
     await other.kill()
 
 
+async def test_version_one_makes_a_sandbox_that_asks_for_no_token(stage: Stage, api: httpx.AsyncClient) -> None:
+    made = (await api.post("/sandboxes", json={"templateID": "mk0r", "timeout": 60})).json()
+    assert "envdAccessToken" not in made
+    headers = {"E2b-Sandbox-Id": made["sandboxID"]}
+    async with httpx.AsyncClient(base_url=stage.base, headers=headers, trust_env=False) as anybody:
+        assert (await anybody.post("/process.Process/List", json={})).status_code == 200
+        assert (await anybody.get("/files?path=/app/dev.mjs")).status_code == 200
+    network = {"allowPublicTraffic": False}
+    assert (await api.post("/sandboxes", json={"templateID": "mk0r", "network": network})).status_code == 400
+    await api.delete(f"/sandboxes/{made['sandboxID']}")
+
+
+async def test_any_page_may_ask_for_a_file_it_has_the_address_of(stage: Stage, sandbox: AsyncSandbox) -> None:
+    await sandbox.files.write("/tmp/shared.txt", "shared")
+    url, origin = sandbox.download_url("/tmp/shared.txt"), {"origin": "https://app.example"}
+    async with httpx.AsyncClient(trust_env=False) as browser:
+        asked = {**origin, "access-control-request-method": "POST", "access-control-request-headers": "x-access-token"}
+        before = await browser.options(url, headers=asked)
+        assert (before.status_code, before.headers["access-control-allow-origin"]) == (200, "*")
+        answer = await browser.get(url, headers=origin)
+        assert (answer.text, answer.headers["access-control-allow-origin"]) == ("shared", "*")
+
+
 # Limits
 
 

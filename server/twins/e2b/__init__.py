@@ -1,10 +1,14 @@
 """The E2B twin: sandboxes on this machine, for the unmodified E2B SDK.
 
-__init__  puts it together          control, process, filesystem, files   what the SDK speaks
-state     records and life cycle    preview                              the apps' ports by host name
-machine   one sandbox that is up    relay, egress, certificates          its ways to the host and out
-guest     our end of the supervisor namespaces, weak, tier               the two kinds of isolation
-supervisor, confine, inside, wire: the process of its own that all sandboxes are children of
+app, setup        put it together
+control, snapshots, observing, template_routes, build_routes, unavailable: the API's routes, behind guard and limits
+front, envd, files, upload, filesystem, watch, process, process_service: envd, as the SDK speaks to it
+preview, ingress, forward: the apps' ports by host name
+register, running, state, life, idempotency: sandboxes on record, up, at the API's word, and as time goes by
+templates, builds, steps, uploads, images: what sandboxes begin as
+metrics, logs, view, keep: what is seen of them, and their state as a whole
+machine and what it stands on: one sandbox that is up, its ways to the host and out, and its isolation
+inside: what is done in a sandbox with its own rights
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from e2b.envd.filesystem.filesystem_connect import FilesystemASGIApplication
 from e2b.envd.process.process_connect import ProcessASGIApplication
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -109,7 +110,8 @@ def assemble(
 
 
 class _Envd:
-    """The Connect services, by path, in front of the other routes; each call is admitted first."""
+    """The Connect services, by path, in front of the other routes; each call is admitted first. Like a sandbox's
+    files they may be asked for by any page, for it is the token that opens them."""
 
     def __init__(self, app: ASGIApp, front: Front) -> None:
         self._app = app
@@ -118,9 +120,15 @@ class _Envd:
             "process.Process": ProcessASGIApplication(cast("Any", ProcessService(front.processes))),
             "filesystem.Filesystem": FilesystemASGIApplication(cast("Any", FilesystemService(front.for_rpc))),
         }
+        all_of = ["*"]
+        self._shared = CORSMiddleware(self._serve, allow_origins=all_of, allow_methods=all_of, allow_headers=all_of)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        service = scope["type"] == "http" and self._services.get(scope["path"].split("/")[1])
+        first = scope["path"].split("/")[1] if scope["type"] == "http" else ""
+        await (self._shared if first in (*self._services, "files") else self._app)(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        service = self._services.get(scope["path"].split("/")[1])
         if service:
             try:
                 await self._front.admit(scope)
