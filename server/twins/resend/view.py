@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LARGEST_SHOWN = 512 * 1024
 """Octets of an attachment that is shown in the page."""
+MOST_SHOWN = 500
+"""Mails on the front page, the newest."""
 _HOME = Link("Mailbox", "")
 _LISTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "received": ("Received", "received", ("created_at", "from", "to", "subject")),
@@ -63,7 +65,7 @@ class Viewing:
                 doc["key"],
                 doc["last_event"],
             )
-            for doc in reversed(records.all("email"))
+            for doc in records.all("email")[: -MOST_SHOWN - 1 : -1]
         ]
         counts: list[tuple[str, Cell]] = [
             (title, Link(str(len(records.all(kind))), path)) for path, (title, kind, _) in _LISTS.items()
