@@ -19,6 +19,7 @@ import psutil
 import pytest
 from e2b import AsyncSandbox, SandboxState
 
+from server.twins.core import Records
 from server.twins.e2b import tier
 from tests import e2b_stage
 from tests.e2b_stage import LIVE, Stage, staged
@@ -189,3 +190,17 @@ def _serve(home: Home, port: int) -> tuple[subprocess.Popen[str], int]:
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     return process, json.loads(process.stdout.readline())
+
+
+async def test_a_sandbox_that_was_being_made_when_the_twin_died_is_nobodys(home: Home) -> None:
+    async with staged(home) as stage:
+        whole = await stage.create()
+    records = Records(home.twins / "e2b" / "records.sqlite")
+    doc = records.get("sandbox", whole.sandbox_id)
+    assert doc is not None
+    records.put("sandbox", "ihalf", {**doc, "id": "ihalf", "state": "making"})
+    records.close()
+    async with staged(home, port=stage.port) as again:
+        listed = await AsyncSandbox.list(**again.api).next_items()
+        assert [each.sandbox_id for each in listed] == [whole.sandbox_id]
+        assert (await whole.commands.run("echo whole")).stdout == "whole\n"

@@ -23,6 +23,7 @@ TICK = 0.25
 async def living(sandboxes: Sandboxes, metrics: Metrics, builder: Builder) -> AsyncGenerator[None]:
     """The clock runs while the block does; then all sandboxes go down and their files stay."""
     async with sandboxes.machines.running(sandboxes.gone):
+        await sandboxes.sweep()
         await builder.sweep()
         tasks = [asyncio.create_task(_watch_the_clock(sandboxes)), asyncio.create_task(metrics.watch(sandboxes))]
         try:

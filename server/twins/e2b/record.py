@@ -24,6 +24,7 @@ class Record:
     started: str
     end: str
     state: str = "running"
+    """`making`, `running` or `paused`."""
     alias: str = ""
     """The template's name."""
     build: str = ""

@@ -34,7 +34,8 @@ class Register:
         return [Record.of(doc) for doc in self.records.all("sandbox")]
 
     def running(self) -> int:
-        return sum(record.state == "running" for record in self.all())
+        """How many count against the team's limit."""
+        return sum(record.state in ("making", "running") for record in self.all())
 
     def token(self, sandbox_id: str) -> str:
         """Its envd's token; empty for one that asked for none. Raises `NoSandbox`."""

@@ -95,6 +95,13 @@ class Running(Register):
         if (machine := self.up.pop(sandbox_id, None)) is not None:
             await machine.stop()
 
+    async def sweep(self) -> None:
+        """Remove what an earlier twin was making when it ended: nobody has heard of it."""
+        for record in self.all():
+            if record.state == "making":
+                self.forget(record.id)
+                await self.machines.remove(record.id)
+
     async def take_all_down(self) -> None:
         """Their files and records stay."""
         for sandbox_id in [*self.up]:

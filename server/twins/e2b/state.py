@@ -69,12 +69,14 @@ class Sandboxes(Running):
     async def make(self, record: Record, image: str = "") -> None:
         """Bring a new record's sandbox into being, from an image or from the prepared template. Raises `StackError`."""
         async with self.lock(record.id):
-            # The record first: a folder without one would be nobody's.
+            # The record first: a folder without one would be nobody's. One that is found so was never finished.
+            record.state = "making"
             self.save(record)
             try:
                 await self.machines.make(record.id, bare=bool(image))
                 if image:
                     await self.images.lay_home(image, record.id)
+                record.state = "running"
                 machine = await self.bring_up(record, image)
             except BaseException as error:
                 self.forget(record.id)

@@ -110,12 +110,13 @@ def _attributes(opened: int) -> dict[str, str]:
 def unpack(jail: Jail, path: str, given: list[int]) -> Answer:
     """Lay a packed folder out in one that nothing else can reach yet."""
     root = place(jail, path)
+    whole = os.path.realpath(root)
     later: list[tuple[str, tarfile.TarInfo]] = []
     with os.fdopen(os.dup(given[0]), "rb") as source, tarfile.open(fileobj=source, mode="r:") as tar:
         for entry in tar:
             target = f"{root}/{entry.name}"
-            if ".." in entry.name.split("/"):
-                continue
+            if not f"{os.path.realpath(os.path.dirname(target))}/".startswith(f"{whole}/"):
+                continue  # it would lie outside
             if entry.isdir():
                 os.makedirs(target, exist_ok=True)
                 os.chmod(target, 0o700)
