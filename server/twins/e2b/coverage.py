@@ -16,9 +16,9 @@ PARTIAL: dict[str, str] = {
     "POST /sandboxes/{sandboxID}/snapshots": MEMORY,
     "POST /sandboxes/{sandboxID}/fork": MEMORY,
     "PUT /sandboxes/{sandboxID}/network": "rules and egressProxy are refused; connections that are open stay open",
-    "GET /sandboxes/{sandboxID}/metrics": "the last hour; the time of processes that have ended counts only as far as "
-    "a parent that still lives has taken it over; the page cache is /tmp's alone; memory and processors are told as "
-    "the template has them, and are not enforced by this number",
+    "GET /sandboxes/{sandboxID}/metrics": "the last hour. Without control groups of version 2, processes that have "
+    "ended count only as far as a parent that still lives has taken their time over, and without any the page cache "
+    "is /tmp's alone",
     "GET /sandboxes/{sandboxID}/logs": "the last 1,000 entries, in memory: gone with the sandbox and with the twin",
     "GET /v2/sandboxes/{sandboxID}/logs": "as above",
     "POST /v3/templates": "minFreeDiskMB changes nothing",

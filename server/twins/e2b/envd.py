@@ -37,7 +37,7 @@ def routes(front: Front, sandboxes: Sandboxes, metrics: Metrics) -> list[Route]:
         machine = await front.for_envd(request)
         try:
             sample = await metrics.now(sandboxes, machine)
-        except (StackError, FileTrouble):
+        except (StackError, FileTrouble, OSError):
             raise envd_error(500, "the sandbox could not be measured") from None
         told = sample.wire(machine.record.cpus, machine.record.memory_mb)
         return JSONResponse(

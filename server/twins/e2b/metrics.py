@@ -87,13 +87,17 @@ class Metrics:
             disk = await sandboxes.machines.host(
                 record.id, "disk_used", folder=str(sandboxes.machines.folder(record.id))
             )
-        at, seconds = self._site.clock(), sum(each["cpu"] for each in table["processes"])
+        at, use = self._site.clock(), sandboxes.machines.use(record.id)
+        seconds = use.seconds if use is not None else None
+        if seconds is None:
+            seconds = sum(each["cpu"] for each in table["processes"])
         percent = 0.0
         if kept and (passed := (at - kept[-1].at).total_seconds()) > 0:
             # A process that ended took its share with it: what is left cannot have used less than nothing.
             percent = min(100.0, max(0.0, seconds - kept[-1].seconds) / passed / record.cpus * 100)
-        memory = sum(each["memory"] for each in table["processes"]) + table["tmp"]
-        sample = Sample(at, seconds, percent, memory, table["tmp"], disk + table["tmp"], table["processes"])
+        memory = use.memory if use else sum(each["memory"] for each in table["processes"]) + table["tmp"]
+        cache = use.cache if use else table["tmp"]
+        sample = Sample(at, seconds, percent, memory, cache, disk + table["tmp"], table["processes"])
         kept.append(sample)
         return sample
 

@@ -66,7 +66,7 @@ class Observing:
         if machine is None or machine.record.state != "running":
             return latest
         if latest is None or (self._sandboxes.site.clock() - latest.at).total_seconds() > FRESH:
-            with contextlib.suppress(StackError, FileTrouble):
+            with contextlib.suppress(StackError, FileTrouble, OSError):
                 return await self._metrics.now(self._sandboxes, machine)
         return latest
 

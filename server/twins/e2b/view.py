@@ -114,7 +114,7 @@ class Views:
         machine = self._sandboxes.up.get(record.id)
         if machine is None or record.state != "running":
             return None
-        with contextlib.suppress(StackError, FileTrouble):
+        with contextlib.suppress(StackError, FileTrouble, OSError):
             return await self._metrics.now(self._sandboxes, machine)
         return None
 
