@@ -41,10 +41,10 @@ __all__ = ["build"]
 
 def build(site: Site, *, scripts: Path | None = None) -> Starlette:
     """`scripts` is the `dist` folder of an installed posthog-js, for the parts it loads from its host."""
-    project, throttles = Project(site), Throttles(site)
+    project, throttles = Project(site, scripts), Throttles(site)
     door, flags = Door(project, throttles), FlagRoutes(project, throttles)
     parts = (
-        *(Capture(project), CaptureV1(project), flags, RemoteConfig(project, scripts), FlagApi(project, door, flags)),
+        *(Capture(project), CaptureV1(project), flags, RemoteConfig(project), FlagApi(project, door, flags)),
         *(EventsApi(project, door), QueryApi(project, door), PeopleApi(project, door), Twin(site, project)),
     )
     # Every origin, mirrored, with credentials: capture is called from any page.

@@ -42,8 +42,9 @@ QUOTAS = ("events", "recordings", "feature_flags")
 
 
 class Project:
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, scripts: Path | None) -> None:
         self._site = site
+        self._scripts = scripts
         self.store = Store(site.data / "posthog.sqlite")
         self.people, self.groups = People(self.store), Groups(self.store)
         self.flags, self.keys = Flags(self.store, site.clock), Keys(self.store)
@@ -52,6 +53,11 @@ class Project:
     def token(self) -> str:
         """The project key. It is public: it stands in every page that captures."""
         return self._site.credential.reveal()
+
+    def script(self, name: str) -> Path | None:
+        """A part of posthog-js that pages load only when they need it; None where it is not installed."""
+        path = self._scripts / name if self._scripts else None
+        return path if path and path.is_file() else None
 
     def knows(self, token: str) -> bool:
         return same(token, self._site.credential)

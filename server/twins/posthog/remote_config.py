@@ -16,8 +16,6 @@ from server.twins.posthog import errors
 from server.twins.posthog.capture import both
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from starlette.requests import Request
 
     from server.twins.posthog.project import Project
@@ -60,7 +58,8 @@ def config_of(project: Project) -> Doc:
         **({"quotaLimited": ["recordings"]} if limited else {}),
         "heatmaps": switched["heatmaps_opt_in"],
         "conversations": False,
-        "surveys": False,
+        # Told of surveys at all, even of none, posthog-js loads the script that would show them.
+        **({"surveys": False} if project.script("surveys.js") else {}),
         "productTours": False,
         "defaultIdentifiedOnly": True,
         "siteApps": [],
@@ -68,9 +67,8 @@ def config_of(project: Project) -> Doc:
 
 
 class RemoteConfig:
-    def __init__(self, project: Project, scripts: Path | None) -> None:
+    def __init__(self, project: Project) -> None:
         self._project = project
-        self._scripts = scripts
 
     def routes(self) -> list[Route]:
         return [
@@ -89,7 +87,7 @@ class RemoteConfig:
 
     async def _array(self, request: Request) -> Response:
         """The configuration and the SDK in one, for pages that load it by a script tag."""
-        registration, sdk = self._registration(self._known(request)), self._file("array.js")
+        registration, sdk = self._registration(self._known(request)), self._project.script("array.js")
         if sdk is None:
             return PlainTextResponse("Not found", 404)
         return Response(f"{registration}\n{sdk.read_text()}", media_type="application/javascript")
@@ -109,12 +107,8 @@ class RemoteConfig:
     async def _static(self, request: Request) -> Response:
         """posthog-js's own parts, from the package the starter has installed; what is not there is not found."""
         named = _SCRIPT.fullmatch(request.path_params["path"])
-        found = self._file(named[1]) if named else None
+        found = self._project.script(named[1]) if named else None
         return FileResponse(found) if found else PlainTextResponse("Not found", 404)
-
-    def _file(self, name: str) -> Path | None:
-        path = self._scripts / name if self._scripts else None
-        return path if path and path.is_file() else None
 
     async def _empty_list(self, request: Request) -> Response:
         if not self._project.knows(request.query_params.get("token") or request.query_params.get("api_key") or ""):
