@@ -42,6 +42,9 @@ def build(site: Site, *, folder: Path | None = None, identity: Identity | None =
     async def not_found(request: Request, _error: Exception) -> Response:
         return door.unrouted(request)
 
+    async def server_error(request: Request, _error: Exception) -> Response:
+        return door.broken(request)
+
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
         prepare(place, site.data, runs_as)
@@ -54,7 +57,7 @@ def build(site: Site, *, folder: Path | None = None, identity: Identity | None =
         lifespan,
         view=Viewing(hub).view,
         keep=HubKeep(hub, runs_as),
-        exception_handlers={404: not_found, 405: not_found},
+        exception_handlers={404: not_found, 405: not_found, 500: server_error},
     )
 
 

@@ -84,10 +84,10 @@ class Access:
 
     def may(self, actor: Actor | None, repository: Doc, need: Need) -> bool:
         """Whether it would be done, for a repository that can be seen."""
-        if actor is None or not actor.reaches(repository):
-            return need.role == "read" and not repository["private"]
-        if not actor.grants(need.permission, need.level):
-            return need.level == "read" and need.role == "read" and not repository["private"]
+        if need.role == "read" and not repository["private"]:
+            return True
+        if actor is None or not actor.reaches(repository) or not actor.grants(need.permission, need.level):
+            return False
         if actor.kind == "user":
             return at_least(self.role_of(actor.account, repository), need.role) and actor.has_scope(
                 need.scope, *(("public_repo",) if need.scope == "repo" else ())

@@ -137,8 +137,14 @@ class Door:
 
     def unrouted(self, request: Request) -> Response:
         """What GitHub says where there is nothing."""
-        response = errors.not_found().response()
-        return dressed(request, response, None, None, self._hub.site.clock(), accepted_scopes="")
+        return self._plain(request, errors.not_found())
+
+    def broken(self, request: Request) -> Response:
+        """What it says when it fails."""
+        return self._plain(request, errors.server_error())
+
+    def _plain(self, request: Request, refusal: errors.Refusal) -> Response:
+        return dressed(request, refusal.response(), None, None, self._hub.site.clock(), accepted_scopes="")
 
 
 def _is_there(hub: Hub, actor: Actor | None) -> bool:
@@ -170,7 +176,9 @@ def _conditional(request: Request, response: Response) -> Response:
         return response
     tag = f'"{sha256(bytes(response.body)).hexdigest()}"'
     known = [each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")]
-    if tag in known:
-        response = Response(status_code=304)
+    dated = response.headers.get("last-modified")
+    # An entity tag is the surer of the two (RFC 9110, 13.2.2).
+    if tag in known or (not any(known) and dated and request.headers.get("if-modified-since") == dated):
+        response = Response(status_code=304, headers={"Last-Modified": dated} if dated else None)
     response.headers["ETag"] = f"W/{tag}"
     return response

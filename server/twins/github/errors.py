@@ -100,6 +100,10 @@ def suspended() -> Refusal:
     return forbidden("This installation has been suspended")
 
 
+def server_error() -> Refusal:
+    return Refusal(500, "Server Error")
+
+
 # What cannot be read, or does not hold
 
 

@@ -104,7 +104,7 @@ class Installations:
             "account": doc["account"],
             "owner": doc["account"],
             "permissions": _narrowed(doc["permissions"], asked.get("permissions")),
-            "repositories": doc["repositories"] if repositories is None else [each["id"] for each in repositories],
+            "repositories": None if repositories is None else [each["id"] for each in repositories],
         }
         token = installation_form(self._key.id, doc["id"], expires_at, stateless=stateless)
         self._tokens.add(token, granted, expires_at)
@@ -127,6 +127,12 @@ class Installations:
                 "There is at least one repository that does not exist or is not accessible to the parent installation."
             )
         return [*{each["id"]: each for each in cast("list[Doc]", found)}.values()]
+
+    def include(self, actor: Actor, repository: Doc) -> None:
+        """What an installation on selected repositories makes, it is installed on."""
+        doc = self.of(actor)
+        if doc["repositories"] is not None:
+            self.change(doc, repositories=[*doc["repositories"], repository["id"]])
 
     def of(self, actor: Actor) -> Doc:
         return self.get(actor.installation)

@@ -85,20 +85,23 @@ class Tokens:
         return doc["expires_at"] is not None and datetime.fromisoformat(doc["expires_at"]) <= self._site.clock()
 
     def _actor(self, token: str, doc: Doc) -> Actor | None:
-        installation = doc.get("installation", 0)
+        installation, listed = doc.get("installation", 0), doc.get("repositories")
         if installation:
             found = self._records.get("installation", str(installation))
             if found is None:
                 return None
             if found["suspended_at"]:
                 raise errors.suspended()
+            if found["repositories"] is not None:  # what it is installed on may change while the token holds
+                within = {*found["repositories"]}
+                listed = [*(within if listed is None else within & {*listed})]
         return Actor(
             "installation" if installation else "user",
             token,
             self._accounts.by_id(doc["account"]),
             scopes=frozenset(doc["scopes"]) if "scopes" in doc else None,
             permissions=doc.get("permissions"),
-            repositories=frozenset(doc["repositories"]) if doc.get("repositories") is not None else None,
+            repositories=None if listed is None else frozenset(listed),
             owner=doc.get("owner", 0),
             installation=installation,
             expires_at=doc["expires_at"],

@@ -16,6 +16,10 @@ NOTHING = "0" * 40
 """What git writes for a ref that is not there."""
 
 
+_NO_REF = ("..", "@{", *"^~:?*[\\ \n\0")
+"""What no ref's name holds, and git would take for a step through the history."""
+
+
 @dataclass(frozen=True)
 class Ref:
     """A ref's full name and the object it names; `kind` is that object's type."""
@@ -95,7 +99,7 @@ class BareRepository:
 
     async def resolve(self, ref: str, kind: str = "commit") -> str | None:
         """The object of this kind that a branch, a tag or a (short) sha names."""
-        if not ref or ".." in ref or ref.startswith("-") or any(mark in ref for mark in "^~:?*[\\@{ \n\0"):
+        if not ref or ref.startswith("-") or any(mark in ref for mark in _NO_REF):
             return None
         for name in (f"refs/heads/{ref}", f"refs/tags/{ref}", ref):
             try:

@@ -92,7 +92,9 @@ async def token(call: Call) -> Response:
         "token": value,
         "expires_at": granted["expires_at"].strftime("%Y-%m-%dT%H:%M:%SZ"),
         "permissions": granted["permissions"],
-        "repository_selection": "all" if granted["repositories"] is None else "selected",
+        "repository_selection": "all"
+        if granted["repositories"] is installation["repositories"] is None
+        else "selected",
     }
     if granted["chosen"] is not None:
         shape["repositories"] = [call.shapes.repository(doc, None) for doc in granted["chosen"]]

@@ -42,7 +42,10 @@ async def create_own(call: Call) -> Response:
 async def create_in_organization(call: Call) -> Response:
     organization = call.hub.accounts.get(call.path["org"], "Organization")
     _may_create(call, organization)
-    return _made(call, await call.hub.repositories.create(organization, await call.body()))
+    doc = await call.hub.repositories.create(organization, await call.body())
+    if call.known().installation:
+        call.hub.installations.include(call.known(), doc)
+    return _made(call, doc)
 
 
 def _may_create(call: Call, owner: Doc) -> None:

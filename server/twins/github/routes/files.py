@@ -57,6 +57,8 @@ async def put(call: Call) -> Response:
     content = decoded(text(body, "content", needed=True))
     place = await _place(call, body)
     if place.before is not None:
+        if place.before.kind == "tree":
+            raise errors.not_supplied("sha")
         _check_sha(place.path, place.before, text(body, "sha", needed=True))
     mode = place.before.mode if place.before else "100644"
     blob = await objects.write_blob(call.git, content)
@@ -110,12 +112,12 @@ async def _commit(call: Call, body: Doc, place: Place, change: Change) -> Commit
     default = call.hub.repositories.person(call.author())
     committer = person_from(body.get("committer"), default) or default
     author = person_from(body.get("author"), committer) or committer
+    parents = [place.head] if place.head else []
     try:
         tree = await changed_tree(git, place.head, [change])
+        sha = await objects.write_commit(git, NewCommit(text(body, "message"), tree, parents, author, committer))
     except GitError:
         raise errors.unprocessable("path contains a malformed path component") from None
-    parents = [place.head] if place.head else []
-    sha = await objects.write_commit(git, NewCommit(text(body, "message"), tree, parents, author, committer))
     if not await git.set_ref(f"refs/heads/{place.branch}", sha, before=before):
         latest = (await git.branches()).get(place.branch, NOTHING)
         raise errors.conflict(f"is at {latest} but expected {before}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 from server.twins.github.access import ADMINISTER, DELETE, METADATA
@@ -89,7 +91,9 @@ def _matches(call: Call, doc: Doc) -> bool:
 
 
 async def get(call: Call) -> Response:
-    return Json(call.shapes.full_repository(call.repository, call.actor))
+    changed = datetime.fromisoformat(call.repository["updated_at"])
+    headers = {"Last-Modified": format_datetime(changed, usegmt=True)}
+    return Json(call.shapes.full_repository(call.repository, call.actor), headers=headers)
 
 
 async def update(call: Call) -> Response:
