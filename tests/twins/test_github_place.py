@@ -66,7 +66,8 @@ async def test_git_never_runs_as_root(tmp_path: Path, place: Path) -> None:
 
 async def test_a_person_sees_repositories_commits_and_files(twin: Twin) -> None:
     front = await seen(twin)
-    assert ["mk0r/one", "private"] == [front["blocks"][0]["rows"][0][0]["text"], front["blocks"][0]["rows"][0][1]]
+    name, visibility, _ = front["blocks"][0]["rows"][0]
+    assert (name["text"], visibility) == ("mk0r/one", "private")
     assert "ghp_operator" not in json.dumps(front)
     repository = await seen(twin, "mk0r/one")
     files = next(block for block in repository["blocks"] if block["title"] == "Files of main")
