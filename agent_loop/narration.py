@@ -69,6 +69,8 @@ def _files(paths: list[str]) -> str:
     if len(paths) <= FEW:
         return f"Writes {', '.join(paths)}"
     tops = Counter(path.split("/")[0] if "/" in path else "" for path in paths)
+    if len(tops) == 1 and "" not in tops:
+        return f"Writes {len(paths)} files in {next(iter(tops))}"
     where = ", ".join(f"{count} in {top}" if top else f"{count} beside them" for top, count in tops.most_common())
     return f"Writes {len(paths)} files: {where}"
 

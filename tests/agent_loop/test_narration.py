@@ -21,6 +21,7 @@ from agent_loop.tools import ToolResult
             {"files": [{"path": f"/app/{path}"} for path in ("index.html", "server/a.ts", "server/b.ts", "src/c.tsx")]},
             "Writes 4 files: 2 in server, 1 beside them, 1 in src",
         ),
+        ("write_files", {"files": [{"path": f"/app/server/{n}.ts"} for n in range(4)]}, "Writes 4 files in server"),
         ("run_in_vm", {"command": "npm run check"}, "Checks the types"),
         (
             "run_in_vm",

@@ -15,6 +15,10 @@ export function keep(session) {
   write([session, ...all().filter((one) => one.slug !== session.slug)]);
 }
 
+export function rename(slug, idea) {
+  write(all().map((one) => (one.slug === slug ? { ...one, idea } : one)));
+}
+
 export function forget(slug) {
   write(all().filter((one) => one.slug !== slug));
 }
