@@ -6,6 +6,7 @@ Its key is public, so anyone may write events under any group, here as there. Wh
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from starlette.middleware import Middleware
@@ -29,6 +30,7 @@ from server.twins.posthog.twin import Twin
 from server.twins.posthog.view import Views
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
     from starlette.applications import Starlette
@@ -55,9 +57,16 @@ def build(site: Site, *, scripts: Path | None = None) -> Starlette:
         allow_methods=["GET", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"],
         allow_headers=["*"],
     )
+
+    @asynccontextmanager
+    async def closing(_app: Starlette) -> AsyncGenerator[None]:
+        yield
+        project.store.close()
+
     return app(
         site,
         [route for part in parts for route in part.routes()],
+        closing,
         view=Views(project).show,
         keep=project,
         middleware=[cors],

@@ -14,5 +14,6 @@ if TYPE_CHECKING:
 @pytest.fixture
 async def posthog(tmp_path: Path) -> AsyncIterator[Stage]:
     stage = Stage(tmp_path)
+    await stage.open()
     yield stage
-    await stage.http.aclose()
+    await stage.close()

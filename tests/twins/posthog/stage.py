@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -30,17 +31,21 @@ class Stage:
     scripts: Path | None = None
     now: datetime = BEGINNING
     http: httpx.AsyncClient = field(init=False)
+    _closing: AsyncExitStack = field(default_factory=AsyncExitStack)
 
-    def __post_init__(self) -> None:
-        self.open()
-
-    def open(self) -> None:
+    async def open(self) -> None:
         """Start the twin, on what an earlier one left."""
         site = Site(
             "posthog", "http://localhost", self.folder, Secret(KEY), Secret("admin-token"), clock=lambda: self.now
         )
-        transport = httpx.ASGITransport(build(site, scripts=self.scripts))
+        twin = build(site, scripts=self.scripts)
+        await self._closing.enter_async_context(twin.router.lifespan_context(twin))
+        transport = httpx.ASGITransport(twin)
         self.http = httpx.AsyncClient(transport=transport, base_url="http://localhost")
+        self._closing.push_async_callback(self.http.aclose)
+
+    async def close(self) -> None:
+        await self._closing.aclose()
 
     def later(self, **by: float) -> None:
         self.now += timedelta(**by)

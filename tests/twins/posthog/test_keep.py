@@ -10,6 +10,7 @@ from server.twins.posthog.store import Store
 from tests.twins.posthog.stage import GROUP, KEY, Stage, an_event, rollout
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -44,8 +45,8 @@ async def test_everything_survives_the_twins_end(posthog: Stage) -> None:
     key = await posthog.key()
     await posthog.capture(an_event())
     await posthog.flag("beta")
-    await posthog.http.aclose()
-    posthog.open()
+    await posthog.close()
+    await posthog.open()
     assert len(await posthog.captured()) == 1
     assert (await posthog.http.get("/api/projects/1/feature_flags/", headers=key)).json()["count"] == 1
 
@@ -71,6 +72,7 @@ async def test_the_scripts_are_those_of_the_installed_package(tmp_path: Path) ->
     (scripts / "array.js").write_text("window.posthog=1")
     (tmp_path / "secret.js").write_text("no")
     posthog = Stage(tmp_path / "twin", scripts)
+    await posthog.open()
     for path in ("/static/array.js", "/static/1.449.2/array.js"):
         assert (await posthog.http.get(path)).text == "window.posthog=1"
     whole = await posthog.http.get(f"/array/{KEY}/array.js")
@@ -78,12 +80,14 @@ async def test_the_scripts_are_those_of_the_installed_package(tmp_path: Path) ->
     assert whole.text.endswith("window.posthog=1")
     for path in ("/static/toolbar.js", "/static/%2e%2e/secret.js", "/static/..%2fsecret.js", "/static/array.js/"):
         assert (await posthog.http.get(path)).status_code == 404
-    await posthog.http.aclose()
+    await posthog.close()
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "posthog.sqlite")
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path / "posthog.sqlite")
+    yield store
+    store.close()
 
 
 def fill(store: Store, count: int, size: int = 10) -> None:
