@@ -65,8 +65,9 @@ def build(site: Site, *, postgres: PostgresServer, spares: int = 6) -> Starlette
         rules.branch_changes.expire()
         rules.snapshots.expire()
         parts.meter.compact()
-        await keep.forget_removed()
-        await parts.trash.empty()
+        async with keep.alone:
+            await keep.forget_removed()
+            await parts.trash.empty()
 
     refill = Chore("making spare databases", parts.cluster.refill)
     chores = [refill, Chore("looking at the databases", watch, every=WATCH_SECONDS)]

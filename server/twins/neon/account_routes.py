@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from server.twins.neon import consumption
 from server.twins.neon.area import Area
 from server.twins.neon.bodies import CreateKeyBody, MoveProjectsBody
+from server.twins.neon.documents import timestamp
 from server.twins.neon.errors import api_error, not_for_organizations, not_found, outside_project
 from server.twins.neon.regions import DEFAULT_REGION, REGIONS
 from server.twins.neon.requests import read_body, read_choice, read_list, read_moment, read_number
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from server.twins.neon.accounts import Caller
-    from server.twins.neon.rows import Doc, KeyRow
+    from server.twins.neon.plans import Plan
+    from server.twins.neon.rows import Doc, KeyRow, OrganizationRow, UserRow
     from server.twins.neon.rules import Rules
 
 ORGANIZATION = "/organizations/{org}"
@@ -53,6 +55,7 @@ class AccountRoutes(Area):
             {
                 "active_seconds_limit": 0,
                 "auth_accounts": [{**account, "provider": "github"}],
+                "billing_account": self._billing(user, plan, orgs),
                 "branches_limit": plan.branches,
                 "compute_seconds_limit": 0,
                 "email": user["email"],
@@ -66,6 +69,20 @@ class AccountRoutes(Area):
                 "projects_limit": orgs[0]["projects_limit"] if orgs else 0,
             }
         )
+
+    def _billing(self, user: UserRow, plan: Plan, orgs: list[OrganizationRow]) -> Doc:
+        """Nobody pays here."""
+        nowhere = ("city", "country", "line1", "line2", "postal_code", "state")
+        return {
+            "state": "active",
+            "payment_source": {"type": ""},
+            "subscription_type": plan.subscription_type,
+            "payment_method": "none",
+            "quota_reset_at_last": orgs[0]["doc"]["created_at"] if orgs else timestamp(self.parts.site.clock()),
+            "name": user["name"],
+            "email": user["email"],
+            **{f"address_{part}": "" for part in nowhere},
+        }
 
     async def my_organizations(self, _request: Request, caller: Caller) -> Response:
         return JSONResponse({"organizations": [row["doc"] for row in self.accounts.organizations(caller)]})

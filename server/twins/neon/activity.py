@@ -81,7 +81,9 @@ class Activity:
             found = await session.execute(SEEN, ([*owner], self._cluster.server.superuser))
             seen = [Session(*row) for row in await found.fetchall()]
             changed = dict(await (await session.execute(CHANGED, ([*owner],))).fetchall())
-            moved = [name for name, branch in owner.items() if branch["counters"].get(name) != changed.get(name)]
+            # PostgreSQL tells of changes some seconds late; where somebody is connected there may be some untold.
+            inside = {session.database for session in seen}
+            moved = [n for n, branch in owner.items() if n in inside or branch["counters"].get(n) != changed.get(n)]
             sizes = await databases.sizes(session, moved) if moved else {}
         self._note_sessions(owner, seen)
         for branch in branches:
@@ -108,10 +110,10 @@ class Activity:
         self._meter.holds(branch)
         names = self._logins.databases_of(branch)
         counters = {name: int(changed.get(name) or 0) for name in names}
-        if counters == branch["counters"]:
+        measured = {name: sizes.get(name, branch["sizes"].get(name, 0)) for name in names}
+        if counters == branch["counters"] and measured == branch["sizes"]:
             return
-        branch["counters"] = counters
-        branch["sizes"] = {name: sizes.get(name, branch["sizes"].get(name, 0)) for name in names}
+        branch["counters"], branch["sizes"] = counters, measured
         branch["still_since"] = self._site.clock().isoformat()
         self._tables.branches.put(branch)
 

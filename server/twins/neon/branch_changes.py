@@ -22,6 +22,7 @@ class BranchChanges:
         self._tables = parts.tables
         self._branches = branches
         parts.operations.register("shut_branch", self._shut)
+        parts.operations.register("recover_branch", self._recover)
 
     def update(self, row: BranchRow, wanted: BranchUpdate) -> None:
         given = wanted.model_fields_set
@@ -69,7 +70,7 @@ class BranchChanges:
         row["status"], row["deleted_at"], row["deletion_method"] = "ready", "", ""
         row["doc"] = {k: v for k, v in row["doc"].items() if k not in ("expires_at", "ttl_interval_seconds")}
         self._branches.touch(row)
-        work = {"do": "settle", "branch": branch}
+        work = {"do": "recover_branch", "branch": branch}
         return row, self._parts.operations.schedule(project, Step("timeline_unarchive", branch, work=work))
 
     async def _shut(self, work: Doc) -> None:
@@ -84,6 +85,12 @@ class BranchChanges:
         if work["hard"]:
             self._parts.trash.branch(row)
         self._parts.trash.wake()
+
+    async def _recover(self, work: Doc) -> None:
+        row = self._tables.branches.get(work["branch"])
+        if row is not None:
+            async with self._parts.trash.alone:
+                await self._parts.logins.settle(row)
 
     def expire(self) -> None:
         """Delete those whose time has come; one that cannot go now goes later."""

@@ -59,6 +59,8 @@ class BranchRoutes(Area):
     async def create(self, request: Request, caller: Caller) -> Response:
         project = self.project(request, caller)
         body = await read_body(request, CreateBranchBody, required=False)
+        if body.branch.parent_timestamp:
+            await self.look(project["id"])
         branch, endpoints, operations = await self.rules.branches.create(project, body)
         answer: Doc = {
             "branch": self.rules.shown.branch(branch),
@@ -95,6 +97,8 @@ class BranchRoutes(Area):
     async def restore(self, request: Request, caller: Caller) -> Response:
         project, branch = self.branch(request, caller)
         body = await read_body(request, RestoreBranchBody)
+        if body.source_timestamp:
+            await self.look(project["id"])
         operations = await self.rules.restores.restore(project, branch, body)
         return self._with(branch, operations)
 

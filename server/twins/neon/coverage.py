@@ -34,6 +34,5 @@ PARTIAL: dict[str, str] = {
     "GET /consumption_history/v2/projects": (
         "instant_restore, snapshot_storage and private_network_transfer are always 0; the rest is since the twin began"
     ),
-    "GET /users/me": "billing_account is left out",
     "GET /organizations/{org_id}/members": "one member, without has_mfa and joined_at",
 }

@@ -1,6 +1,7 @@
 """What is known of a branch's past. There is no log to go back through, only moments that were kept.
 
-A moment can be had when nothing has changed since, as far as was seen, or when a snapshot was taken of it.
+A moment can be had when nobody has been connected and nothing has changed since, or when a snapshot was taken
+of it.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ def data_at(site: Site, tables: Tables, branch: BranchRow, lsn: str | None, when
     when = when if when.tzinfo else when.replace(tzinfo=UTC)
     if when > site.clock():
         raise api_error(422, "the timestamp is in the future")
-    if branch["still_since"] and when >= moment(branch["still_since"]):
+    seen = [branch["still_since"], *(e["last_active"] for e in tables.endpoints.by("branch", branch["id"]))]
+    if all(when >= moment(text) for text in seen if text) and branch["still_since"]:
         return branch
     for row in snapshots:
         if row["doc"].get("timestamp") == timestamp(when.astimezone(UTC)):

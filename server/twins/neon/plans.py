@@ -22,8 +22,8 @@ class Plan:
 PLANS = {
     plan.name: plan
     for plan in (
-        Plan("free", "free_v3", 100, 10, 10, 1, 512, paid=False),
-        Plan("launch", "launch_v3", 100, 5000, 10, 10, 16 * 2**20, paid=True),
-        Plan("scale", "scale_v3", 1000, 5000, 25, 10, 16 * 2**20, paid=True),
+        Plan("free", "free_v2", 100, 10, 10, 1, 512, paid=False),
+        Plan("launch", "launch", 100, 5000, 10, 10, 16 * 2**20, paid=True),
+        Plan("scale", "scale", 1000, 5000, 25, 10, 16 * 2**20, paid=True),
     )
 }

@@ -146,8 +146,9 @@ class Projects:
         """With its branches, computes and connection strings."""
         row["status"], row["deleted_at"] = "ready", ""
         self._tables.projects.put(row)
-        for branch in self._branches.all(row["id"]):
-            await self._parts.logins.settle(branch)
+        async with self._parts.trash.alone:
+            for branch in self._branches.all(row["id"]):
+                await self._parts.logins.settle(branch)
 
     def deleted(self, caller: Caller, project: str) -> ProjectRow:
         row = self._tables.projects.get(project)

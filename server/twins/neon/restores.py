@@ -145,7 +145,7 @@ class Restores:
         }
         running = [endpoint for endpoint in moving if endpoint["doc"]["current_state"] == "active"]
         steps = [self._endpoints.suspend_step(endpoint) for endpoint in running]
-        steps.append(Step("swap_binding_id", restored["id"], work=work))
+        steps.append(Step("apply_config", restored["id"], work=work))
         return steps + [self._endpoints.start_step(endpoint) for endpoint in running]
 
     def _free_name(self, original: BranchRow) -> str:

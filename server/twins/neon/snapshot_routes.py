@@ -32,6 +32,7 @@ class SnapshotRoutes(Area):
     async def create(self, request: Request, caller: Caller) -> Response:
         project, branch = self.branch(request, caller)
         query = request.query_params
+        await self.look(project["id"])
         row, operations = await self.snapshots.create(
             project,
             branch,

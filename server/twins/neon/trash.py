@@ -5,6 +5,7 @@ A database in which nobody ever made anything is not kept: recovering it makes t
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from server.twins.neon import cluster_databases as databases
@@ -33,6 +34,8 @@ class Trash:
         self.wake: Callable[[], None] = lambda: None
         """Have `empty` run soon."""
         self._looked: set[str] = set()
+        self.alone = asyncio.Lock()
+        """Held while a deleted branch is looked at and thinned out; recovering one waits for that."""
 
     def add(self, kind: str, *names: str) -> None:
         for name in names:
@@ -82,12 +85,12 @@ class Trash:
                 self.project(project)
             else:
                 for branch in self._tables.branches.by("project", project["id"]):
-                    await self._thin_out(branch, project["deleted_at"])
+                    await self._thin_out(branch)
         for branch in [row for row in self._tables.branches.all() if row["status"] == "deleted"]:
             if self._over(branch["deleted_at"]):
                 self.branch(branch)
             else:
-                await self._thin_out(branch, branch["deleted_at"])
+                await self._thin_out(branch)
         for kind in ("database", "role"):
             for row in [row for row in self._tables.trash.all() if row["kind"] == kind]:
                 await self._drop(row)
@@ -95,19 +98,27 @@ class Trash:
     def _over(self, deleted_at: str) -> bool:
         return not deleted_at or moment(deleted_at) + RECOVERY <= self._site.clock()
 
-    async def _thin_out(self, branch: BranchRow, deleted_at: str) -> None:
-        deletion = f"{branch['id']}~{deleted_at}"
+    async def _thin_out(self, branch: BranchRow) -> None:
+        deletion = f"{branch['id']}~{self._deleted_at(branch)}"
         if deletion in self._looked:
             return
-        async with self._cluster.session() as session:
-            there = await databases.existing(session, self._logins.databases_of(branch))
-        for name in there:
-            async with self._cluster.session(name) as session:
-                unused = await databases.untouched(session)
-            await self._cluster.forget(name)
-            if unused:
-                await self._drop(TrashRow(id=f"database:{name}", kind="database"))
-        self._looked.add(deletion)
+        async with self.alone:
+            if not self._deleted_at(branch):
+                return
+            async with self._cluster.session() as session:
+                there = await databases.existing(session, self._logins.databases_of(branch))
+            for name in there:
+                async with self._cluster.session(name) as session:
+                    unused = await databases.untouched(session)
+                await self._cluster.forget(name)
+                if unused:
+                    await self._drop(TrashRow(id=f"database:{name}", kind="database"))
+            self._looked.add(deletion)
+
+    def _deleted_at(self, branch: BranchRow) -> str:
+        """When it was deleted, alone or with its project; empty while it is there."""
+        project = self._tables.projects.get(branch["project"])
+        return branch["deleted_at"] or (project["deleted_at"] if project else "")
 
     async def _drop(self, row: TrashRow) -> None:
         name = row["id"].partition(":")[2]

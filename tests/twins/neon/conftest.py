@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
+import signal
 import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -175,8 +177,9 @@ async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Po
         port = probe.getsockname()[1]
     password = Secret("superuser's own")
     await embedded.prepare(home, binaries, lambda _: None)
-    await embedded.start(home, binaries, port, password)
+    pid = await embedded.start(home, binaries, port, password)
     yield PostgresServer("localhost", port, "postgres", password, binaries.major, embedded.socket_dir(home))
+    os.kill(pid, signal.SIGQUIT)  # writing out what is thrown away takes half a minute
     await embedded.stop(home, binaries)
     shutil.rmtree(home.stack, ignore_errors=True)
 
