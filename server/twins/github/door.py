@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import Response
 from starlette.routing import Route
 
 from server.twins.core import WireError
 from server.twins.core.auth import bearer
 from server.twins.github import errors
-from server.twins.github.call import Call, Json
+from server.twins.github.call import Call
+from server.twins.github.conditional import conditional
 from server.twins.github.headers import LATEST, VERSIONS, dressed, media_asked
 from server.twins.github.limits import Limits
 from server.twins.github.shapes import Shapes
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from starlette.requests import Request
+    from starlette.responses import Response
 
     from server.twins.github.access import Need
     from server.twins.github.actors import Actor
@@ -109,7 +109,7 @@ class Door:
             free = not operation.counted
             try:
                 call = replace(call, found=self._found(call, operation))
-                response = _conditional(request, await operation.answer(call))
+                response = conditional(request, await operation.answer(call))
                 free = free or response.status_code == 304  # noqa: PLR2004 - not modified
             finally:
                 if not free:
@@ -168,17 +168,3 @@ def _by_id(call: Call, moved: dict[str, Any]) -> str:
     return (
         f"{call.shapes.base}/repositories/{moved['id']}" + (f"/{rest}" if rest else "") + (f"?{query}" if query else "")
     )
-
-
-def _conditional(request: Request, response: Response) -> Response:
-    """With its entity tag, or as 304 where the caller has it already."""
-    if request.method not in ("GET", "HEAD") or response.status_code != 200 or not isinstance(response, Json):  # noqa: PLR2004
-        return response
-    tag = f'"{sha256(bytes(response.body)).hexdigest()}"'
-    known = [each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")]
-    dated = response.headers.get("last-modified")
-    # An entity tag is the surer of the two (RFC 9110, 13.2.2).
-    if tag in known or (not any(known) and dated and request.headers.get("if-modified-since") == dated):
-        response = Response(status_code=304, headers={"Last-Modified": dated} if dated else None)
-    response.headers["ETag"] = f"W/{tag}"
-    return response

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from server.twins.core import ids
@@ -11,12 +10,10 @@ from server.twins.github.accounts import now
 from server.twins.github.fields import FLAGS, flag, text
 from server.twins.github.git import BareRepository
 from server.twins.github.git.edit import Change, changed_tree
-from server.twins.github.git.languages import languages
 from server.twins.github.git.objects import NewCommit, Person, write_blob, write_commit
 from server.twins.github.names import repository_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from server.twins.core import Records, Site
@@ -24,9 +21,6 @@ if TYPE_CHECKING:
     from server.twins.github.git import Git
 
 Doc = dict[str, Any]
-
-_TOPIC = re.compile(r"[a-z0-9][a-z0-9-]{0,49}")
-MOST_TOPICS = 20
 
 
 class Repositories:
@@ -115,74 +109,32 @@ class Repositories:
         return Person(account["name"] or account["login"], self._accounts.emails(account)[0], self._site.clock())
 
     async def delete(self, doc: Doc) -> None:
-        self._forget(doc)
+        self._forget(self.by_id(doc["id"]) or doc)
         await self.git(doc).remove()
 
     # Changing
 
-    async def update(self, doc: Doc, body: Doc) -> Doc:
-        new = dict(doc)
-        for field in ("description", "homepage"):
-            if field in body:
-                new[field] = text(body, field)
-        for field in ("private", "archived", *FLAGS):
-            new[field] = flag(body, field, default=doc[field])
-        if body.get("visibility"):
-            new["private"] = body["visibility"] != "public"
-        if branch := text(body, "default_branch"):
-            if branch not in await self.git(doc).branches():
-                raise errors.invalid("Repository", "invalid", "default_branch", value=branch)
-            await self.git(doc).point_head(branch)
-            new["default_branch"] = branch
-        if name := text(body, "name"):
-            self.move(new, self.owner(doc), repository_name(name))
-        return self._changed(new)
+    def change(self, doc: Doc, **values: Any) -> Doc:
+        """Over what it is now: it may have changed since it was read. Raises 404 where it is gone."""
+        latest = self.by_id(doc["id"])
+        if latest is None:
+            raise errors.not_found()
+        new = {**latest, **values, "updated_at": now(self._site)}
+        self.put(new)
+        return new
 
-    def set_topics(self, doc: Doc, names: Sequence[Any]) -> Doc:
-        topics = [*dict.fromkeys(str(name).lower() for name in names)]
-        if len(topics) > MOST_TOPICS:
-            raise errors.unprocessable("Validation Failed", "A repository cannot have more than 20 topics.")
-        if not all(_TOPIC.fullmatch(topic) for topic in topics):
-            raise errors.unprocessable(
-                "Validation Failed",
-                "Topics must start with a lowercase letter or number, consist of 50 characters or less, "
-                "and can include hyphens.",
-            )
-        return self._changed({**doc, "topics": topics})
-
-    def move(self, doc: Doc, owner: Doc, name: str) -> None:
-        """Give it another owner or name, in place; the old name leads on to it until another takes it."""
-        before = self._records.get("repository", str(doc["id"])) or doc
-        old = _key(self.owner(before)["login"], before["name"])
-        new = _key(owner["login"], name)
-        if old != new:
-            if self._records.get("name", new):
-                raise errors.name_exists()
-            self._records.delete("name", old)
-            self._records.put("moved", old, {"id": doc["id"]})
-        doc["name"], doc["owner_id"] = name, owner["id"]
-        self.put(doc)
-
-    async def pushed(self, repository_id: int) -> None:
-        """After its refs have moved: the time of it, what it is written in, and a default branch that exists."""
-        doc = self.by_id(repository_id)
-        if doc is None:
-            return
-        git, new = self.git(doc), {**doc, "pushed_at": now(self._site)}
-        branches = await git.branches()
-        if branches and doc["default_branch"] not in branches:
-            new["default_branch"] = next(iter(branches))
-            await git.point_head(new["default_branch"])
-        spoken = await languages(git, branches[new["default_branch"]]) if branches else {}
-        new["language"], new["size"] = next(iter(spoken), None), await git.size()
-        facts = ("pushed_at", "default_branch", "language", "size")
-        if latest := self.by_id(repository_id):  # it may have been renamed meanwhile, or be gone
-            self._changed({**latest, **{fact: new[fact] for fact in facts}})
-
-    def _changed(self, doc: Doc) -> Doc:
-        doc["updated_at"] = now(self._site)
-        self.put(doc)
-        return doc
+    def move(self, doc: Doc, owner: Doc, name: str) -> Doc:
+        """Give it another owner or name; the old name leads on to it until another takes it."""
+        latest = self.by_id(doc["id"]) or doc
+        before, after = _key(self.owner(latest)["login"], latest["name"]), _key(owner["login"], name)
+        if before != after:
+            if self._records.get("name", after):
+                raise errors.invalid("Repository", "custom", "name", message="name already exists on this account")
+            self._records.delete("name", before)
+            self._records.put("moved", before, {"id": doc["id"]})
+        new = {**latest, "name": name, "owner_id": owner["id"]}
+        self.put(new)
+        return new
 
     def put(self, doc: Doc) -> None:
         key = _key(self.owner(doc)["login"], doc["name"])

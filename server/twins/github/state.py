@@ -11,6 +11,7 @@ from server.twins.github.access import Access
 from server.twins.github.accounts import Accounts, now
 from server.twins.github.actors import Actor
 from server.twins.github.app_key import app_key
+from server.twins.github.changes import Changes
 from server.twins.github.collaborators import Collaborators
 from server.twins.github.deploy_keys import DeployKeys
 from server.twins.github.earlier import complete_repositories
@@ -48,7 +49,8 @@ class Hub:
         self.repositories = Repositories(site, self.records, self.accounts, git, folder)
         self.collaborators = Collaborators(site, self.records, self.accounts, self.access)
         self.deploy_keys = DeployKeys(site, self.records)
-        self.templates = Templates(self.repositories)
+        self.changes = Changes(site, self.repositories)
+        self.templates = Templates(self.repositories, self.changes)
         self.transfers = Transfers(site, self.records, self.accounts, self.repositories, self.collaborators)
         self.installations = Installations(site, self.records, self.key, self.accounts, self.tokens, self.repositories)
         self._later: set[asyncio.Task[None]] = set()

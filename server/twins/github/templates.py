@@ -10,14 +10,16 @@ from server.twins.github.git.objects import NewCommit, write_commit
 from server.twins.github.names import repository_name
 
 if TYPE_CHECKING:
+    from server.twins.github.changes import Changes
     from server.twins.github.repositories import Repositories
 
 Doc = dict[str, Any]
 
 
 class Templates:
-    def __init__(self, repositories: Repositories) -> None:
+    def __init__(self, repositories: Repositories, changes: Changes) -> None:
         self._repositories = repositories
+        self._changes = changes
 
     async def generate(self, template: Doc, owner: Doc, body: Doc) -> Doc:
         """The repository, still empty: `fill` does the rest, after GitHub has answered."""
@@ -43,6 +45,6 @@ class Templates:
             tree = await target.run("rev-parse", f"{sha}^{{tree}}")
             commit = await write_commit(target, NewCommit("Initial commit", tree, [], author, author))
             await target.set_ref(f"refs/heads/{name}", commit)
-        if latest := self._repositories.by_id(made["id"]):  # it may be gone by now
-            self._repositories.put({**latest, "default_branch": template["default_branch"]})
-        await self._repositories.pushed(made["id"])
+        if self._repositories.by_id(made["id"]):  # it may be gone by now
+            self._repositories.change(made, default_branch=template["default_branch"])
+        await self._changes.pushed(made["id"])

@@ -90,7 +90,7 @@ class Transfers:
         before, after = self._repositories.owner(repository), self._accounts.by_id(transfer["owner"])
         if self._repositories.named(after["login"], transfer["name"]):
             return
-        self._repositories.move(repository, after, transfer["name"])
+        repository = self._repositories.move(repository, after, transfer["name"])
         self._collaborators.remove(repository, after)
         if before["type"] == after["type"] == "User":
             self._collaborators.put(repository, before, "write")

@@ -60,7 +60,7 @@ class GitTransport:
 
         async def finished() -> None:
             if pushing:
-                await self._hub.repositories.pushed(repository["id"])
+                await self._hub.changes.pushed(repository["id"])
 
         settings, variables = self._rules(actor) if pushing else ({}, {})
         backend = Backend(self._hub.repositories.git(repository), settings, variables)

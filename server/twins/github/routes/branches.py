@@ -81,7 +81,7 @@ async def rename(call: Call) -> Response:
         raise errors.unprocessable(f"Branch '{new}' already exists.")
     await git.delete_ref(f"refs/heads/{old}", before=branches[old])
     if old == doc["default_branch"]:
-        await call.hub.repositories.update(doc, {"default_branch": new})
+        await call.hub.changes.update(doc, {"default_branch": new})
     call.hub.records.put("renamed branch", f"{doc['id']}:{old}", {"to": new, "repository": doc["id"], "id": old})
     return await _shown(call, new, 201)
 

@@ -121,7 +121,7 @@ async def _commit(call: Call, body: Doc, place: Place, change: Change) -> Commit
     if not await git.set_ref(f"refs/heads/{place.branch}", sha, before=before):
         latest = (await git.branches()).get(place.branch, NOTHING)
         raise errors.conflict(f"is at {latest} but expected {before}")
-    await call.hub.repositories.pushed(call.repository["id"])
+    await call.hub.changes.pushed(call.repository["id"])
     return cast("Commit", await objects.commit(git, sha))
 
 

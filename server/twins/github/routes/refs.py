@@ -68,7 +68,7 @@ async def create(call: Call) -> Response:
     kind = await _named(call, name, sha)
     if not await call.git.set_ref(name, sha, before=NOTHING):
         raise errors.unprocessable("Reference already exists")
-    await call.hub.repositories.pushed(call.repository["id"])
+    await call.hub.changes.pushed(call.repository["id"])
     shape = call.shapes.ref(call.repository, Ref(name, sha, kind))
     return made(shape, shape["url"])
 
@@ -93,7 +93,7 @@ async def update(call: Call) -> Response:
         raise errors.unprocessable("Update is not a fast forward")
     if not await call.git.set_ref(name, sha, before=before.sha):
         raise errors.conflict("Reference cannot be updated")
-    await call.hub.repositories.pushed(call.repository["id"])
+    await call.hub.changes.pushed(call.repository["id"])
     return Json(call.shapes.ref(call.repository, Ref(name, sha, kind)))
 
 

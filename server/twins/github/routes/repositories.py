@@ -101,7 +101,7 @@ async def update(call: Call) -> Response:
     body = await call.body()
     doc = call.repository if body.get("archived") is not False else {**call.repository, "archived": False}
     call.hub.access.demand(call.actor, doc, ADMINISTER)
-    new = await call.hub.repositories.update(call.repository, body)
+    new = await call.hub.changes.update(call.repository, body)
     return Json(call.shapes.full_repository(new, call.actor))
 
 
@@ -124,7 +124,7 @@ async def topics(call: Call) -> Response:
 
 async def replace_topics(call: Call) -> Response:
     names = many(await call.body(), "names", needed=True)
-    return Json({"names": call.hub.repositories.set_topics(call.repository, names)["topics"]})
+    return Json({"names": call.hub.changes.set_topics(call.repository, names)["topics"]})
 
 
 async def languages(call: Call) -> Response:
