@@ -15,7 +15,8 @@ from starlette.responses import JSONResponse, Response
 from server.twins.core import WireError
 from server.twins.posthog import errors
 from server.twins.posthog.capture import both
-from server.twins.posthog.event import LONGEST_DISTINCT_ID, Event, instant, token_problem
+from server.twins.posthog.event import LONGEST_DISTINCT_ID, Event, corrected, instant, token_problem
+from server.twins.posthog.json_text import parsed
 from server.twins.posthog.payload import LARGEST_PAYLOAD, inflate, received
 
 if TYPE_CHECKING:
@@ -84,11 +85,8 @@ class CaptureV1:
         options: Doc = doc.get("options") or {}
         properties |= {key: options[option] for option, key in _OPTIONS.items() if option in options}
         properties |= {f"${name}": doc[name] for name in ("session_id", "window_id") if doc.get(name)}
-        happened, now = instant(doc["timestamp"]), self._project.now()
-        assert happened is not None  # noqa: S101 - looked at before
-        if options.get("disable_skew_correction") is not True:
-            happened = now - (sent_at - happened)
-        return Event(uuid, doc["event"], doc["distinct_id"], happened, properties)
+        timestamp = corrected(doc, properties, sent_at, self._project.now())
+        return Event(uuid, doc["event"], doc["distinct_id"], timestamp, properties)
 
 
 async def _received(request: Request) -> bytes:
@@ -133,8 +131,8 @@ def _batch(raw: bytes, encoding: str) -> tuple[list[Doc], str]:
     if not raw:
         raise errors.v1(400, "empty_body", "request body is empty")
     try:
-        found: Any = json.loads(inflate(raw, encoding, LARGEST_PAYLOAD))
-    except (ValueError, RecursionError):
+        found: Any = parsed(inflate(raw, encoding, LARGEST_PAYLOAD))
+    except (ValueError, WireError):
         raise errors.v1(400, "request_parsing_error", "Failed to parse request body.") from None
     body = cast("Doc", found) if isinstance(found, dict) else {}
     batch: Any = body.get("batch")

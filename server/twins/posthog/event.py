@@ -152,7 +152,7 @@ def event_of(doc: Doc, sent_at: datetime | None, now: datetime) -> Event:
         uuid=_uuid(doc.get("uuid")) or ids.uuid(),
         event=doc["event"],
         distinct_id=distinct_id,
-        timestamp=_timestamp(doc, properties, sent_at, now),
+        timestamp=corrected(doc, properties, sent_at, now),
         properties=properties,
     )
 
@@ -165,15 +165,23 @@ def distinct_id_of(doc: Doc, properties: Doc) -> str:
     return text.replace("\0", "\ufffd")[:LONGEST_DISTINCT_ID]
 
 
-def _timestamp(doc: Doc, properties: Doc, sent_at: datetime | None, now: datetime) -> datetime:
+def corrected(doc: Doc, properties: Doc, sent_at: datetime | None, now: datetime) -> datetime:
     """When it happened by our clock: a client whose clock is wrong says by `sent_at` how wrong."""
+    try:
+        happened = _happened(doc, properties, sent_at, now)
+        return now if happened - now > _FUTURE else happened
+    except OverflowError:
+        return now
+
+
+def _happened(doc: Doc, properties: Doc, sent_at: datetime | None, now: datetime) -> datetime:
     happened = instant(doc.get("timestamp") or properties.get("timestamp"))
     if happened is None:
         offset = doc.get("offset")
-        happened = now - timedelta(milliseconds=offset) if isinstance(offset, int) and offset > 0 else now
-    elif sent_at and properties.get("$ignore_sent_at") is not True:
-        happened = now - (sent_at - happened)
-    return now if happened - now > _FUTURE else happened
+        return now - timedelta(milliseconds=offset) if isinstance(offset, int) and offset > 0 else now
+    if sent_at and properties.get("$ignore_sent_at") is not True:
+        return now - (sent_at - happened)
+    return happened
 
 
 def instant(written: Any) -> datetime | None:

@@ -34,8 +34,8 @@ def events_query(query: Doc) -> Query:
     for name in ("actionId", "personId", "source", "fixedProperties", "filterTestAccounts"):
         if query.get(name):
             raise HogQLError(f"EventsQuery.{name} is not supported by this local PostHog")
-    columns = [_column(text) for text in _list(query, "select") or ["*"]]
-    conditions = [parse_expression(text) for text in _list(query, "where")]
+    columns = [_column(str(text)) for text in _list(query, "select") or ["*"]]
+    conditions = [parse_expression(str(text)) for text in _list(query, "where")]
     conditions += [_equals("event", query["event"])] if query.get("event") else []
     conditions += [_property(each) for each in _list(query, "properties")]
     conditions += _between(query.get("after"), query.get("before"))
@@ -46,8 +46,8 @@ def events_query(query: Doc) -> Query:
         where=Call("and", tuple(conditions)) if conditions else None,
         group_by=_grouped(columns),
         order_by=_orders(order),
-        limit=query.get("limit"),
-        offset=query.get("offset"),
+        limit=_count(query, "limit"),
+        offset=_count(query, "offset"),
     )
 
 
@@ -67,7 +67,17 @@ def events_list(asked: dict[str, str], limit: int) -> Select:
 
 
 def _list(query: Doc, name: str) -> list[Any]:
-    return query.get(name) or []
+    found: Any = query.get(name) or []
+    if not isinstance(found, list):
+        raise HogQLError(f"EventsQuery.{name} is a list")
+    return cast("list[Any]", found)
+
+
+def _count(query: Doc, name: str) -> int | None:
+    found = query.get(name)
+    if found is not None and (not isinstance(found, int) or found < 0):
+        raise HogQLError(f"EventsQuery.{name} is a whole number")
+    return found
 
 
 def _json_list(text: str) -> list[Doc]:
@@ -87,8 +97,8 @@ def _column(text: str) -> Expression:
     return Alias(Call("jsonRow", tuple(pairs)), "*")
 
 
-def _orders(written: list[str]) -> tuple[Order, ...]:
-    found = parse(f"select 1 from events order by {', '.join(written)}")  # noqa: S608 - HogQL, and parsed
+def _orders(written: list[Any]) -> tuple[Order, ...]:
+    found = parse(f"select 1 from events order by {', '.join(map(str, written))}")  # noqa: S608 - HogQL, and parsed
     return found.order_by if isinstance(found, Select) else ()
 
 
@@ -126,8 +136,11 @@ def _equals(name: str, value: Any) -> Expression:
     return Call("equals", (Field((name,)), Literal(str(value))))
 
 
-def _property(told: Doc) -> Expression:
+def _property(told: Any) -> Expression:
     """One property filter: `{"key": "$browser", "value": "Chrome", "operator": "exact", "type": "event"}`."""
+    if not isinstance(told, dict):
+        raise HogQLError("A property filter is an object")
+    told = cast("Doc", told)
     kind, operator, value = told.get("type") or "event", told.get("operator") or "exact", told.get("value")
     if kind == "hogql":
         return parse_expression(str(told.get("key")))

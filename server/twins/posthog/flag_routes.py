@@ -98,7 +98,8 @@ class FlagRoutes:
         person, types = people.by_distinct_id(distinct_id), groups.types()
         said = _doc(asked, "person_properties")
         own = {types[kind]: str(key) for kind, key in _doc(asked, "groups").items() if kind in types}
-        told = {types[kind]: doc for kind, doc in _doc(asked, "group_properties").items() if kind in types}
+        properties = _doc(asked, "group_properties")
+        told = {types[kind]: _doc(properties, kind) for kind in properties if kind in types}
         known = {index: group for index, key in own.items() if (group := groups.get(index, key))}
         return Subject(
             distinct_id=distinct_id,
@@ -159,12 +160,11 @@ def _runtime(asked: Doc, user_agent: str) -> str:
 
 
 def _meant(flag: Doc, asked: Doc, runtime: str) -> bool:
-    keys, contexts = (
-        asked.get("flag_keys_to_evaluate"),
-        asked.get("evaluation_contexts") or asked.get("evaluation_environments"),
-    )
+    keys: Any = asked.get("flag_keys_to_evaluate")
     if isinstance(keys, list) and flag["key"] not in keys:
         return False
-    if contexts and flag["evaluation_tags"] and not {*contexts} & {*flag["evaluation_tags"]}:
+    contexts: Any = asked.get("evaluation_contexts") or asked.get("evaluation_environments")
+    tags: list[str] = flag["evaluation_tags"]
+    if isinstance(contexts, list) and tags and not any(tag in contexts for tag in tags):
         return False
     return runtime == "all" or flag["evaluation_runtime"] in ("all", runtime)

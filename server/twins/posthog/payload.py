@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from server.twins.posthog import errors, lz64
+from server.twins.posthog.json_text import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,14 +116,9 @@ def _json(raw: bytes) -> Any:
     except ValueError:
         raise errors.undecodable("invalid UTF8 in request payload") from None
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return parsed(text)
     except json.JSONDecodeError as error:
         what = "EOF while parsing a value" if error.pos >= len(text.rstrip()) else "expected value"
         raise errors.unparsable(f"{what} at line {error.lineno} column {error.colno}") from None
-    except (ValueError, RecursionError):
+    except ValueError:
         raise errors.unparsable("expected value at line 1 column 1") from None
-
-
-def _no_constant(name: str) -> float:
-    """Python would take `NaN`, which JSON has no word for."""
-    raise ValueError(name)

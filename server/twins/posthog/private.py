@@ -5,13 +5,13 @@ Source: PostHog docs "API overview"; the order of the checks is REST framework's
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
 
 from starlette.routing import Route
 
 from server.twins.posthog import errors
+from server.twins.posthog.json_text import parsed
 from server.twins.posthog.payload import received
 from server.twins.posthog.project import PROJECT_ID
 
@@ -31,6 +31,7 @@ Doc = dict[str, Any]
 LARGEST_BODY = 2 * 1024 * 1024
 DEFAULT_PAGE, LARGEST_PAGE = 100, 1000
 _SAFE = ("GET", "HEAD")
+_FOR_SECRET_KEYS = ("local_evaluation", "remote_config")
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -54,7 +55,7 @@ class Door:
             if request.path_params["project_id"] not in ("@current", str(PROJECT_ID)):
                 raise errors.not_found("Project not found.")
             if kind == "query" or request.method in _SAFE:
-                if not (kind == "remote_config" and key.is_secret):
+                if not (key.is_secret and kind in _FOR_SECRET_KEYS):
                     key.demand(f"{what}:read")
             else:
                 key.demand(f"{what}:write")
@@ -70,8 +71,8 @@ class Door:
 async def body_of(request: Request) -> Doc:
     raw = await received(request, LARGEST_BODY)
     try:
-        found: Any = json.loads(raw or b"{}")
-    except (ValueError, RecursionError) as error:
+        found: Any = parsed(raw or b"{}")
+    except ValueError as error:
         raise errors.malformed(f"JSON parse error - {error}") from None
     if not isinstance(found, dict):
         raise errors.invalid(

@@ -172,6 +172,26 @@ async def test_a_refusal_is_plain_text_and_keeps_nothing(
     assert await posthog.captured() == []
 
 
+@pytest.mark.parametrize("poison", ["1e999", '"\\ud800"', '"\\u0000"', "1" + "0" * 400])
+async def test_what_no_database_can_keep_does_no_harm(posthog: Stage, poison: str) -> None:
+    content = (
+        f'{{"api_key": "{KEY}", "event": "x", "distinct_id": "u", "properties": {{"odd": {poison}, "tab": "home"}}}}'
+    )
+    await posthog.http.post("/e/", content=content.encode())
+    await posthog.capture(an_event())
+    assert await posthog.rows("select count() from events where properties.tab = 'home' and event = 'tab_opened'") == [
+        [1]
+    ]
+    assert (await posthog.http.get("/_twin/events", headers={"Authorization": "Bearer admin-token"})).status_code == 200
+
+
+@pytest.mark.parametrize("timestamp", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "soon", "", None])
+@pytest.mark.parametrize("sent_at", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", None])
+async def test_no_clock_is_too_wrong(posthog: Stage, timestamp: str | None, sent_at: str | None) -> None:
+    assert (await posthog.capture(an_event(timestamp=timestamp), sent_at=sent_at)).status_code == 200
+    assert len(await posthog.captured()) == 1
+
+
 async def test_a_body_of_more_than_20_megabytes_is_refused(posthog: Stage) -> None:
     answer = await posthog.http.post("/batch/", content=b" " * (20 * 1024 * 1024 + 1))
     assert answer.status_code == 413

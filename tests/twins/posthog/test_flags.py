@@ -174,6 +174,16 @@ async def test_only_the_flags_meant_for_whoever_asks_are_answered(posthog: Stage
     assert (await posthog.flags(disable_flags=True))["flags"] == {}
 
 
+@pytest.mark.parametrize("odd", [7, "x", [], {}, [[]], {"app": 7}, {"app": {"a": []}}, None])
+async def test_a_question_in_an_odd_shape_is_answered_all_the_same(posthog: Stage, odd: Any) -> None:
+    await posthog.capture({"event": "x", "distinct_id": "u", "properties": {"$groups": {"app": "one"}}})
+    await posthog.flag("flag", tags=["a"], evaluation_tags=["a"])
+    names = ("groups", "group_properties", "person_properties", "evaluation_contexts", "flag_keys_to_evaluate")
+    for name in (*names, "$anon_distinct_id", "$device_id"):
+        asked = {"token": KEY, "distinct_id": "u1", name: odd}
+        assert (await posthog.http.post("/flags/?v=2", json=asked)).status_code == 200, name
+
+
 async def test_flags_know_their_project(posthog: Stage) -> None:
     asked = {"token": KEY, "distinct_id": "u1", "groups": {"app": GROUP}}
     answer = await posthog.http.post("/flags/?v=2", json=asked)

@@ -213,6 +213,16 @@ async def test_a_query_may_leave_places_for_values(week: Stage) -> None:
         ("select event from events array join x", "ARRAY is not supported by this local PostHog"),
         ("select 1 union all select 1, 2", "The selects of a UNION ALL must have as many columns each"),
         ("select " + "(" * 3000 + "1" + ")" * 3000, "The query is nested too deeply"),
+        (
+            "select 99999999999999999999",
+            "Error while running the query: Python int too large to convert to SQLite INTEGER",
+        ),
+        ("select event =~ '(' from events", "Error while running the query: user-defined function raised exception"),
+        ("select event from events where count() > 1", "Aggregate function count is found in WHERE in query"),
+        (
+            "select sum(count()) from events",
+            "Aggregate function count is found inside another aggregate function in query",
+        ),
         ("select event from events where event = 'a", 'Syntax error at line 1, column 39: unexpected "\'"'),
     ],
 )
@@ -249,6 +259,14 @@ async def test_an_events_query_is_a_list_of_columns_and_conditions(week: Stage) 
     counted = {"kind": "EventsQuery", "select": ["event", "count()"], "orderBy": ["count() DESC"], "after": "-30d"}
     found = (await week.api("POST", "query/", {"query": counted})).json()
     assert found["results"] == [["opened", 3], ["saved", 2]]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"select": "event"}, {"limit": "ten"}, {"where": ["("]}, {"properties": [7]}, {"actionId": 3}]
+)
+async def test_an_events_query_that_is_none_is_refused(week: Stage, wrong: Doc) -> None:
+    answer = await week.api("POST", "query/", {"query": {"kind": "EventsQuery", "select": ["event"], **wrong}})
+    assert (answer.status_code, answer.json()["type"]) == (400, "validation_error")
 
 
 async def test_the_events_list_goes_back_page_by_page(week: Stage) -> None:

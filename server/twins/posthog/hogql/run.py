@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 import time
 from contextlib import closing
@@ -48,7 +49,7 @@ def run(query: Query, database: Path, now: datetime, most: int) -> Answer:
         try:
             found = connection.execute(statement.sql.text, statement.sql.values)
             rows = _fetched(found, most)
-        except sqlite3.OperationalError as error:
+        except (sqlite3.Error, OverflowError) as error:
             if "interrupted" in str(error):
                 raise TooLong from None
             raise HogQLError(f"Error while running the query: {error}") from None
@@ -74,7 +75,7 @@ def _fetched(found: sqlite3.Cursor, most: int) -> list[tuple[Any, ...]]:
 def _shown(value: Any, kind: Type) -> Any:
     """As PostHog writes it in JSON."""
     if not isinstance(value, str):
-        return value
+        return None if isinstance(value, float) and not math.isfinite(value) else value
     if kind in ("DateTime64", "DateTime"):
         written = value.replace(" ", "T")
         return f"{written if kind == 'DateTime64' else written[:19]}Z"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ from server.twins.posthog.hogql.sql import Sql, Type, bound, built, listed, quot
 from server.twins.posthog.hogql.tables import TABLES
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from server.twins.posthog.hogql.nodes import Expression, Query, Source
 
 
@@ -42,6 +45,8 @@ def translate(query: Query) -> Statement:
 class _Translation:
     def __init__(self) -> None:
         self._count = 0
+        self._no_aggregates = ""
+        """Where we are, if no aggregate may stand there."""
 
     def query(self, query: Query) -> Statement:
         if not isinstance(query, UnionAll):
@@ -54,6 +59,16 @@ class _Translation:
         return Statement(built(template, *parts), statements[0].columns)
 
     def _select(self, query: Select) -> Statement:
+        with self._allowing(""):
+            return self._selected(query)
+
+    @contextmanager
+    def _allowing(self, no_aggregates: str) -> Generator[None]:
+        before, self._no_aggregates = self._no_aggregates, no_aggregates
+        yield
+        self._no_aggregates = before
+
+    def _selected(self, query: Select) -> Statement:
         scope = Scope()
         source = self._source(query.source, scope) if query.source else None
         columns = [each for column in query.columns for each in self._starred(column, scope)]
@@ -63,7 +78,9 @@ class _Translation:
         named = [built(f"{{}} as {quoted(name)}", sql) for name, sql in zip(names, selected, strict=True)]
         parts = [built("select distinct {}" if query.distinct else "select {}", listed(named))]
         parts += [built("from {}", source)] if source else []
-        parts += [built("where {}", self._truth(query.where, scope))] if query.where else []
+        if query.where:
+            with self._allowing("in WHERE"):
+                parts.append(built("where {}", self._truth(query.where, scope)))
         if query.group_by:
             parts.append(built("group by {}", listed([self._placed(each, selected, scope) for each in query.group_by])))
         parts += [built("having {}", self._truth(query.having, scope))] if query.having else []
@@ -159,8 +176,12 @@ class _Translation:
             return built(f"({joined})", *parts, type="Int", nullable=False)
         if node.name in ("in", "notIn", "globalIn"):
             return self._in(node, scope)
-        args = [self.expression(each, scope) for each in node.args if not isinstance(each, Star)]
-        if aggregates.is_aggregate(node.name):
+        is_aggregate = aggregates.is_aggregate(node.name)
+        if is_aggregate and self._no_aggregates:
+            raise HogQLError(f"Aggregate function {node.name} is found {self._no_aggregates} in query")
+        with self._allowing("inside another aggregate function" if is_aggregate else self._no_aggregates):
+            args = [self.expression(each, scope) for each in node.args if not isinstance(each, Star)]
+        if is_aggregate:
             parameters = [self.expression(each, scope) for each in node.parameters]
             return aggregates.aggregate(node.name, args, parameters, distinct=node.distinct)
         if len(args) == 2 and (found := comparisons.compare(node.name, *args)):  # noqa: PLR2004 - two sides
