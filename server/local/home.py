@@ -24,7 +24,7 @@ class Home:
 
     @property
     def stack(self) -> Path:
-        """PostgreSQL, the prepared template and the sandboxes.
+        """PostgreSQL, the prepared template, the sandboxes and, for root, the GitHub twin's repositories.
 
         Root's home is closed to the unprivileged users these run as, so root keeps them elsewhere,
         one folder per home.

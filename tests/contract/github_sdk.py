@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from functools import wraps
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from github import Auth, Github
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from tests.contract.conftest import Service
 
 P = ParamSpec("P")
+T = TypeVar("T")
+WHILE = 30.0
 
 
 def unique() -> str:
@@ -29,6 +32,14 @@ def in_thread(test: Callable[P, None]) -> Callable[P, Awaitable[None]]:
         await asyncio.to_thread(test, *arguments, **named)
 
     return run
+
+
+def soon(done: Callable[[], T]) -> T:
+    """What GitHub does after it has answered: the first that is not empty."""
+    ends = time.monotonic() + WHILE
+    while not (found := done()):
+        assert time.monotonic() < ends, "it did not happen"
+    return found
 
 
 def options(service: Service) -> dict[str, Any]:

@@ -5,13 +5,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from github import GithubException, UnknownObjectException
 
-from tests.contract.github_sdk import in_thread, pygithub, unique
+from tests.contract.github_sdk import in_thread, pygithub, soon, unique
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 
     from tests.conftest import Stack
     from tests.contract.conftest import Service
-
-WHILE = 5.0
 
 
 @pytest.fixture
@@ -50,14 +47,6 @@ async def repository(github: Service) -> AsyncIterator[Repository]:
     left = await asyncio.to_thread(lambda: [each for each in user.get_repos() if each.id == made.id])
     for each in left:
         await asyncio.to_thread(each.delete)
-
-
-def soon(done: Any) -> Any:
-    """What GitHub does after it has answered."""
-    ends = time.monotonic() + WHILE
-    while not (found := done()):
-        assert time.monotonic() < ends, "it did not happen"
-    return found
 
 
 @in_thread
