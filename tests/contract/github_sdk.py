@@ -34,7 +34,7 @@ def in_thread(test: Callable[P, None]) -> Callable[P, Awaitable[None]]:
     return run
 
 
-def soon(done: Callable[[], T]) -> T:
+def soon(done: Callable[[], T | None]) -> T:
     """What GitHub does after it has answered: the first that is not empty."""
     ends = time.monotonic() + WHILE
     while not (found := done()):
