@@ -33,7 +33,7 @@ class Viewing:
         key = self._site.credential.reveal()
         said = [
             (
-                one["last"],
+                _time(one["last"]),
                 Link(one["idea"] or "(no words)", f"{HERE}{one['id']}"),
                 _count(one),
                 _tools(one),
@@ -59,8 +59,8 @@ class Viewing:
     def _conversation(self, one: Json) -> View:
         usage = [(name.replace("_", " "), f"{figure:,}") for name, figure in one["usage"].items()]
         facts = [
-            ("Began", one["began"]),
-            ("Last heard of", one["last"]),
+            ("Began", _time(one["began"])),
+            ("Last heard of", _time(one["last"])),
             ("Requests", _count(one)),
             ("Stopped", one["stop_reason"]),
         ]
@@ -72,8 +72,12 @@ class Viewing:
                 Table("Tools called", ("Tool", "Times"), [(name, str(times)) for name, times in one["tools"].items()]),
                 Table("Turns", ("Who", "What", ""), turns),
             ],
-            [Link("Anthropic: the rehearsal", "")],
+            [Link("The rehearsal", "")],
         )
+
+
+def _time(stamp: str) -> str:
+    return stamp[:19].replace("T", " ")
 
 
 def _count(one: Json) -> str:
