@@ -8,8 +8,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from neon_api import NeonAPI
-from neon_api.exceptions import NeonAPIError
+from neon_api import NeonAPI  # pyright: ignore[reportMissingTypeStubs]
+from neon_api.exceptions import NeonAPIError  # pyright: ignore[reportMissingTypeStubs]
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -53,6 +53,16 @@ async def test_the_api_client(neon: Service, node_tests: NodeTests) -> None:
     await node_tests(HERE / "api.test.mjs", NEON_BASE_URL=neon.base_url, NEON_API_KEY=neon.key, **org)
 
 
+async def test_the_api_client_in_two_peoples_hands(neon: Service, node_tests: NodeTests) -> None:
+    if neon.stack is None:
+        pytest.skip("it takes the keys of two people")
+    people: dict[str, str] = {}
+    for who in ("maker", "taker"):
+        told = await neon.stack.twin("neon", "POST", "accounts", {"email": f"{who}@example.com", "plan": "launch"})
+        people |= {f"{who.upper()}_KEY": told["key"], f"{who.upper()}_ORG": told["org_id"]}
+    await node_tests(HERE / "account.test.mjs", NEON_BASE_URL=neon.base_url, **people)
+
+
 async def test_the_serverless_driver(node_tests: NodeTests, environment: dict[str, str]) -> None:
     await node_tests(HERE / "serverless.test.mjs", **environment)
 

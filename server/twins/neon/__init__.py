@@ -120,7 +120,9 @@ def _parts(site: Site, postgres: PostgresServer, spares: int) -> Parts:
         logins=logins,
         meter=meter,
         computes=computes,
-        activity=Activity(site, tables, cluster, logins, computes, meter, operations),
+        activity=Activity(
+            site, tables, cluster=cluster, logins=logins, computes=computes, meter=meter, operations=operations
+        ),
         copies=Copies(cluster, computes),
         trash=Trash(site, tables, cluster, logins),
     )

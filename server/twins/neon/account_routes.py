@@ -182,11 +182,8 @@ class AccountRoutes(Area):
         ]
         page = rows[:limit]
         await self.look(*(row["id"] for row in page))
-        body: Doc = {
-            "projects": [
-                consumption.history(row, self.parts.meter, plan, metrics, begin, end, granularity) for row in page
-            ]
-        }
+        asked: Doc = {"metrics": metrics, "begin": begin, "end": end, "granularity": granularity}
+        body: Doc = {"projects": [consumption.history(row, self.parts.meter, plan, **asked) for row in page]}
         return JSONResponse(body | ({"pagination": {"cursor": page[-1]["position"]}} if len(rows) > limit else {}))
 
     def _revoke(self, keys: list[KeyRow], request: Request) -> Response:

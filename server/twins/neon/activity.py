@@ -51,6 +51,7 @@ class Activity:
         self,
         site: Site,
         tables: Tables,
+        *,
         cluster: Cluster,
         logins: Logins,
         computes: Computes,
@@ -132,10 +133,10 @@ class Activity:
             await self._logins.hang_up(branch, self._logins.through(branch, endpoint))
 
     async def _enforce(self, project: ProjectRow) -> None:
-        quota = project["doc"]["settings"].get("quota") or {}
+        quota: dict[str, int] = project["doc"]["settings"].get("quota") or {}
         used = totals(self._meter.this_period(project["id"]))
         over = next((name for name in ENFORCED if 0 < (quota.get(name) or 0) <= used[name]), "")
-        limit = quota.get("logical_size_bytes") or project["doc"]["branch_logical_size_limit_bytes"]
+        limit: int = quota.get("logical_size_bytes") or project["doc"]["branch_logical_size_limit_bytes"]
         changed = over != project["blocked"]
         if changed:
             project["blocked"] = over

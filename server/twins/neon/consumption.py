@@ -46,7 +46,14 @@ def check_range(
 
 
 def history(
-    project: ProjectRow, meter: Meter, plan: Plan, metrics: list[str], begin: datetime, end: datetime, granularity: str
+    project: ProjectRow,
+    meter: Meter,
+    plan: Plan,
+    *,
+    metrics: list[str],
+    begin: datetime,
+    end: datetime,
+    granularity: str,
 ) -> Doc:
     """One project's periods, each with its time frames, oldest first."""
     begin = max(begin, _floor(moment(project["doc"]["created_at"]), granularity))

@@ -33,7 +33,7 @@ def moment(text: str) -> datetime:
     return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
-def project(project_id: str, wanted: ProjectCreate, org: str, plan: Plan, major: int, now: datetime) -> Doc:
+def project(project_id: str, wanted: ProjectCreate, *, org: str, plan: Plan, major: int, now: datetime) -> Doc:
     """Its `pg_version` is the one that really runs, whatever was asked."""
     at = timestamp(now)
     given = wanted.model_dump(exclude_none=True, include={"settings"})
@@ -98,7 +98,7 @@ def branch(branch_id: str, project_id: str, name: str, at: str, **more: Any) -> 
 def endpoint(project_doc: Doc, branch_id: str, wanted: EndpointOptions, at: str) -> Doc:
     defaults = project_doc["default_endpoint_settings"]
     asked = wanted.model_dump(exclude_none=True)
-    settings = asked.get("settings") or {}
+    settings: Doc = asked.get("settings") or {}
     return {
         "host": HOST,
         "id": names.endpoint_id(),

@@ -50,7 +50,7 @@ class Logins:
         blocked = project is None or bool(project["blocked"]) or branch["status"] != "ready"
         computes = [] if blocked else [e for e in self.endpoints(branch["id"]) if not e["doc"]["disabled"]]
         writers = [e for e in computes if e["doc"]["type"] == "read_write"]
-        readers = [e for e in self.endpoints(branch["id"], kind="read_only")]
+        readers = self.endpoints(branch["id"], kind="read_only")
         async with self._cluster.session() as session:
             for role in branch["roles"]:
                 await self._role(session, branch, role, bool(writers))

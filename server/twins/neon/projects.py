@@ -50,7 +50,8 @@ class Projects:
         now = self._parts.site.clock()
         project_id = names.project_id()
         plan = self._parts.accounts.plan(org["id"])
-        doc = documents.project(project_id, wanted, org["id"], plan, self._parts.cluster.server.major, now)
+        major = self._parts.cluster.server.major
+        doc = documents.project(project_id, wanted, org=org["id"], plan=plan, major=major, now=now)
         project = ProjectRow(
             id=project_id,
             position=f"{now.isoformat(timespec='microseconds')}~{project_id}",

@@ -36,10 +36,10 @@ class SnapshotRoutes(Area):
         row, operations = await self.snapshots.create(
             project,
             branch,
-            query.get("name"),
-            query.get("lsn"),
-            read_moment(request, "timestamp"),
-            read_moment(request, "expires_at"),
+            name=query.get("name"),
+            lsn=query.get("lsn"),
+            when=read_moment(request, "timestamp"),
+            expires_at=read_moment(request, "expires_at"),
         )
         return JSONResponse({"snapshot": row["doc"], "operations": operations})
 

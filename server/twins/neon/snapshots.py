@@ -43,6 +43,7 @@ class Snapshots:
         self,
         project: ProjectRow,
         branch: BranchRow,
+        *,
         name: str | None,
         lsn: str | None,
         when: datetime | None,

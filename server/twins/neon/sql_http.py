@@ -70,22 +70,29 @@ def sql_routes(pool: Pool, computes: Computes, *, reserved: str) -> list[BaseRou
             return await _answer(request, pool, computes, reserved)
         except QueryError as error:
             return JSONResponse(error.fields, error.status, ANY_ORIGIN)
-        except Refused as refused:
-            return _error(refused.status, refused.message)
-        except RequestTooLarge as error:
-            return _error(413, str(error))
-        except ResponseTooLarge:
-            return _error(507, f"response is too large (max is {RESPONSE_BYTES} bytes)")
-        except TimeoutError:
-            return _error(504, f"no answer within {QUERY_SECONDS} s")
-        except PoolBusy:
-            return _error(500, NO_PERMIT)
+        except (Refused, RequestTooLarge, ResponseTooLarge, TimeoutError, PoolBusy) as error:
+            return JSONResponse(QueryError(_said(error)).fields, _status(error), ANY_ORIGIN)
 
     return [Route("/sql", answer, methods=["POST", "OPTIONS"])]
 
 
-def _error(status: int, message: str) -> Response:
-    return JSONResponse(QueryError(message).fields, status, ANY_ORIGIN)
+def _said(error: Exception) -> str:
+    match error:
+        case ResponseTooLarge():
+            return f"response is too large (max is {RESPONSE_BYTES} bytes)"
+        case TimeoutError():
+            return f"no answer within {QUERY_SECONDS} s"
+        case PoolBusy():
+            return NO_PERMIT
+        case _:
+            return str(error)
+
+
+def _status(error: Exception) -> int:
+    if isinstance(error, Refused):
+        return error.status
+    statuses: dict[type[Exception], int] = {RequestTooLarge: 413, ResponseTooLarge: 507, TimeoutError: 504}
+    return statuses.get(type(error), 500)
 
 
 async def _answer(request: Request, pool: Pool, computes: Computes, reserved: str) -> Response:

@@ -112,8 +112,9 @@ def _failure(result: PGresult) -> QueryError:
     if result.status != ExecStatus.FATAL_ERROR:
         return QueryError("COPY is not supported over HTTP", code="0A000", severity="ERROR")
     found = {name: result.error_field(field) for name, field in ERROR_FIELDS.items()}
-    fields = {name: None if text is None else text.decode(errors="replace") for name, text in found.items()}
-    return QueryError(fields.pop("message") or "query failed", **fields)
+    error = QueryError("query failed")
+    error.fields |= {name: text.decode(errors="replace") for name, text in found.items() if text is not None}
+    return error
 
 
 def _row(result: PGresult, row: int, shape: Shape, allowance: Allowance) -> Any:

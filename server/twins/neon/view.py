@@ -21,7 +21,8 @@ HOME = Link("Projects", "")
 TABLES = """
 SELECT n.nspname, c.relname, c.relkind::text, pg_size_pretty(pg_total_relation_size(c.oid))
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'v', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') ORDER BY 1, 2
+WHERE c.relkind IN ('r', 'p', 'v', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+ORDER BY 1, 2
 """
 ROWS_IN = ("r", "p")
 """A view is not opened: it would run what an app has made, in a superuser's session."""

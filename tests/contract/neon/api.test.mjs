@@ -70,6 +70,27 @@ test("a branch is put back to another, and keeps what it was under a name", asyn
   assert.ok(data.branches.some(({ name }) => name === "before-restore"))
 })
 
+test("a snapshot is looked at, and takes the branch's place with its compute", async () => {
+  const { data: fresh } = await client.createProject({ project: { name: `${name}-snapshots`, ...(org_id && { org_id }) } })
+  const [projectId, branchId] = [fresh.project.id, fresh.branch.id]
+  const over = async ({ data }) => {
+    for (const { id } of data.operations)
+      while (GOING_ON.includes((await client.getProjectOperation(projectId, id)).data.operation.status));
+    return data
+  }
+  await over({ data: fresh })
+  const { snapshot } = await over(await client.createSnapshot({ projectId, branchId, name: "good" }))
+  assert.deepEqual((await client.listSnapshots(projectId)).data.snapshots.map(({ id }) => id), [snapshot.id])
+  await client.updateSnapshot(projectId, snapshot.id, { snapshot: { name: "better" } })
+  const { branch } = await over(await client.restoreSnapshot({ projectId, snapshotId: snapshot.id }, { name: "look" }))
+  assert.equal(branch.restored_from, snapshot.id)
+  await over(await client.finalizeRestoreBranch(projectId, branch.id, { name: "before" }))
+  const { data: moved } = await client.listProjectBranchEndpoints(projectId, branch.id)
+  assert.ok(moved.endpoints.some(({ id }) => id === fresh.endpoints[0].id))
+  assert.equal((await client.deleteSnapshot(projectId, snapshot.id)).status, 202)
+  await client.deleteProject(projectId)
+})
+
 test("roles and databases come and go", async () => {
   const { role: made } = await done(client.createProjectBranchRole(project, main, { role: { name: "analyst" } }))
   assert.ok(made.password)

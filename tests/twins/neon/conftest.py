@@ -72,6 +72,11 @@ class Neon:
                 await self.over(operation)
         return answer
 
+    async def connection_uri(self, project: str, **query: str) -> str:
+        """Of a project, by its id."""
+        asked: Doc = {"database_name": "neondb", "role_name": "neondb_owner", **query}
+        return (await self.call("GET", f"/projects/{project}/connection_uri", **asked))["uri"]
+
     async def over(self, operation: Doc) -> Doc:
         path = f"/projects/{operation['project_id']}/operations/{operation['id']}"
         while True:

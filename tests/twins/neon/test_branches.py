@@ -60,7 +60,7 @@ async def test_a_branch_has_its_parents_rows_and_goes_its_own_way(neon: Neon) ->
 async def test_a_branch_logs_in_with_its_parents_password_to_its_own_database_only(neon: Neon) -> None:
     project, _, uri = await project_with_rows(neon)
     made = await branch_of(neon, project)
-    dev = made["connection_uris"][0]["connection_uri"]
+    dev: str = made["connection_uris"][0]["connection_uri"]
     assert urlsplit(dev).password == urlsplit(uri).password
     for mine, other in ((uri, dev), (dev, uri)):
         across = urlsplit(mine)._replace(path=urlsplit(other).path).geturl()
@@ -95,8 +95,7 @@ async def test_grants_between_roles_are_copied_as_they_are(neon: Neon) -> None:
     await neon.rows(uri, f'grant select on note to "{analyst["name"]}"')
     made = await neon.done("POST", f"/projects/{project}/branches", {"endpoints": [WRITER]}, status=201)
     assert "connection_uris" not in made, "with more than one role there is no telling which"
-    query = {"branch_id": made["branch"]["id"], "database_name": "neondb", "role_name": "analyst"}
-    there = (await neon.call("GET", f"/projects/{project}/connection_uri", **query))["uri"]
+    there = await neon.connection_uri(project, branch_id=made["branch"]["id"], role_name="analyst")
     assert await bodies(neon, there) == ["row 1", "row 2", "row 3"]
     refused = await neon.sql(there, {"query": "delete from note"})
     assert refused.json()["code"] == "42501"
@@ -107,7 +106,7 @@ async def test_a_branch_without_a_compute_cannot_be_connected_to_until_it_has_on
     made = await neon.done("POST", f"/projects/{project}/branches", status=201)
     branch = made["branch"]["id"]
     assert (made["branch"]["name"], made["endpoints"]) == (branch, [])
-    query = {"branch_id": branch, "database_name": "neondb", "role_name": "neondb_owner"}
+    query: Doc = {"branch_id": branch, "database_name": "neondb", "role_name": "neondb_owner"}
     await neon.call("GET", f"/projects/{project}/connection_uri", status=404, **query)
     wanted = {"endpoint": {"branch_id": branch, **WRITER}}
     await neon.done("POST", f"/projects/{project}/endpoints", wanted, status=201)
@@ -131,7 +130,7 @@ async def test_a_schema_only_branch_is_a_root_with_no_rows(neon: Neon) -> None:
 async def test_branches_of_a_protected_branch_get_passwords_of_their_own(neon: Neon) -> None:
     project, main, uri = await project_with_rows(neon)
     await neon.call("PATCH", f"/projects/{project}/branches/{main}", {"branch": {"protected": True}})
-    dev = (await branch_of(neon, project))["connection_uris"][0]["connection_uri"]
+    dev: str = (await branch_of(neon, project))["connection_uris"][0]["connection_uri"]
     assert urlsplit(dev).password != urlsplit(uri).password
     assert len(await bodies(neon, dev)) == 3
 
@@ -157,7 +156,8 @@ async def test_names_are_understood_as_asked_and_as_on_the_cluster_of_any_branch
     project, main, uri = await project_with_rows(neon)
     made = await branch_of(neon, project)
     branch = f"/projects/{project}/branches/{made['branch']['id']}"
-    there = urlsplit(made["connection_uris"][0]["connection_uri"])
+    string: str = made["connection_uris"][0]["connection_uri"]
+    there = urlsplit(string)
     for database, role in (("neondb", "neondb_owner"), (urlsplit(uri).path[1:], urlsplit(uri).username)):
         assert (await neon.call("GET", f"{branch}/databases/{database}"))["database"]["name"] == there.path[1:]
         assert (await neon.call("GET", f"{branch}/roles/{role}"))["role"]["name"] == there.username

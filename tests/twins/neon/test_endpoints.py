@@ -127,8 +127,7 @@ async def test_a_read_only_endpoint_reads_what_is_written_and_writes_nothing(neo
     await neon.rows(here.uri, "create table note as select 1 as n")
     wanted = {"endpoint": {"branch_id": here.branch, "type": "read_only", "name": "replica"}}
     made = await neon.done("POST", f"/projects/{here.project}/endpoints", wanted, status=201)
-    query = {"endpoint_id": made["endpoint"]["id"], "database_name": "neondb", "role_name": "neondb_owner"}
-    uri = (await neon.call("GET", f"/projects/{here.project}/connection_uri", **query))["uri"]
+    uri = await neon.connection_uri(here.project, endpoint_id=made["endpoint"]["id"])
     assert urlsplit(uri).password == urlsplit(here.uri).password
     await neon.rows(here.uri, "insert into note values (2)")
     assert await neon.rows(uri, "select n from note order by n") == [["1"], ["2"]]

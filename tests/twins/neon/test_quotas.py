@@ -92,7 +92,7 @@ async def test_figures_start_anew_with_the_month(neon: Neon) -> None:
 
 async def history(neon: Neon, **query: Any) -> Any:
     now = neon.clock()
-    asked = {
+    asked: dict[str, Any] = {
         "from": f"{now:%Y-%m-%dT00:00:00Z}",
         "to": f"{now.replace(hour=23):%Y-%m-%dT%H:00:00Z}",
         "granularity": "hourly",

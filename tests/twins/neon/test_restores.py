@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -42,8 +42,7 @@ async def bodies(neon: Neon, uri: str) -> list[str]:
 
 
 async def uri_of(neon: Neon, project: Started, branch: str) -> str:
-    query: dict[str, Any] = {"branch_id": branch, "database_name": "neondb", "role_name": "neondb_owner"}
-    return (await neon.call("GET", f"/projects/{project.id}/connection_uri", **query))["uri"]
+    return await neon.connection_uri(project.id, branch_id=branch)
 
 
 async def test_a_branch_is_put_back_to_its_backup_under_the_same_connection_string(neon: Neon) -> None:
@@ -115,8 +114,7 @@ async def test_every_database_and_role_of_the_source_comes_along(neon: Neon) -> 
     assert len((await neon.call("GET", f"{path}/databases"))["databases"]) == 1
     restore = {"source_branch_id": (await _named(neon, project, "with-late"))["id"], "preserve_under_name": "without"}
     await neon.done("POST", f"{path}/restore", restore)
-    query = {"database_name": "late_db", "role_name": "late"}
-    uri = (await neon.call("GET", f"/projects/{project.id}/connection_uri", **query))["uri"]
+    uri = await neon.connection_uri(project.id, database_name="late_db", role_name="late")
     await neon.rows(uri, "create table works ()")
 
 

@@ -30,8 +30,7 @@ async def test_a_role_and_a_database_of_its_own_are_made_and_connect(neon: Neon)
     wanted = {"database": {"name": "reports", "owner_name": "analyst"}}
     made = await neon.done("POST", f"{branch}/databases", wanted, status=201)
     assert made["database"]["owner_name"] == role["name"]
-    query = {"database_name": "reports", "role_name": "analyst"}
-    there = (await neon.call("GET", f"{project}/connection_uri", **query))["uri"]
+    there = await neon.connection_uri(project.rpartition("/")[2], database_name="reports", role_name="analyst")
     assert urlsplit(there).password == role["password"]
     await neon.rows(there, "create table kept (n int)")
     across = urlsplit(uri)._replace(path=urlsplit(there).path).geturl()
@@ -99,9 +98,9 @@ async def test_a_deleted_role_leaves_what_it_made_to_the_databases_owner(neon: N
     project, branch, uri = await branch_of(neon)
     await role_on(neon, branch, "passing")
     owner = urlsplit(uri).username or ""
-    there = (await neon.call("GET", f"{project}/connection_uri", database_name="neondb", role_name="passing"))["uri"]
+    there = await neon.connection_uri(project.rpartition("/")[2], database_name="neondb", role_name="passing")
     passing = urlsplit(there).username or ""
-    await neon.rows(uri, f"create table shared (n int); ")
+    await neon.rows(uri, "create table shared (n int)")
     await neon.rows(uri, f"grant all on schema public to {passing}")
     await neon.rows(uri, f"grant select on shared to {passing}")
     await neon.rows(there, "create table made (n int)")
@@ -120,7 +119,7 @@ async def test_deleting_a_role_on_one_branch_leaves_it_on_the_other(neon: Neon) 
     made = await neon.done("POST", f"{project}/branches", {"endpoints": [{"type": "read_write"}]}, status=201)
     child = f"{project}/branches/{made['branch']['id']}"
     await neon.done("DELETE", f"{child}/roles/both")
-    there = (await neon.call("GET", f"{project}/connection_uri", database_name="neondb", role_name="both"))["uri"]
+    there = await neon.connection_uri(project.rpartition("/")[2], database_name="neondb", role_name="both")
     assert await neon.rows(there, "select 1") == [["1"]]
 
 
@@ -138,9 +137,7 @@ async def test_a_database_is_renamed_given_away_and_deleted(neon: Neon) -> None:
     change = {"database": {"name": "renamed", "owner_name": "heir"}}
     answer = await neon.done("PATCH", f"{branch}/databases/neondb", change)
     assert answer["database"]["name"].startswith("renamed_")
-    there = (await neon.call("GET", f"{project}/connection_uri", database_name="renamed", role_name="neondb_owner"))[
-        "uri"
-    ]
+    there = await neon.connection_uri(project.rpartition("/")[2], database_name="renamed")
     owner = "select pg_get_userbyid(datdba) like 'heir%' from pg_database where datname = current_database()"
     assert await neon.rows(there, owner) == [["t"]]
     assert await neon.rows(there, "select to_regclass('kept')") == [["kept"]]
