@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 import pytest
 from starlette.applications import Starlette
-from starlette.responses import FileResponse
+from starlette.responses import FileResponse, HTMLResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -64,6 +64,15 @@ class App:
         await self.do(["goto", f"{self._origin}/?{urlencode(asked)}"])
         await self.do(["waitForFunction", "window.posthog?.__loaded"])
 
+    async def load_by_script_tag(self) -> None:
+        """The way of pages without a bundler: configuration and SDK from the host, in one file."""
+        service = self._project.service
+        await self.do(["goto", f"{self._origin}/blank"])
+        await self.do(["addScriptTag", {"url": f"{service.base_url}/array/{service.key}/array.js"}])
+        options = json.dumps({"api_host": service.base_url, "capture_pageview": False})
+        await self.run(f"posthog.init('{service.key}', {options})")
+        await self.run(f"posthog.group('app', '{self._project.app}')")
+
     async def run(self, script: str) -> Any:
         return await self.do(["evaluate", script])
 
@@ -89,7 +98,11 @@ async def origin(node: NodeRuntime) -> AsyncIterator[str]:
     async def index(_request: Any) -> FileResponse:
         return FileResponse(HERE / "page.html")
 
-    page = Starlette(routes=[Route("/", index), Mount("/sdk", StaticFiles(directory=PACKAGE / "dist"))])
+    async def blank(_request: Any) -> HTMLResponse:
+        return HTMLResponse("<!doctype html><title>Blank</title><link rel=icon href='data:,'>")
+
+    sdk = Mount("/sdk", StaticFiles(directory=PACKAGE / "dist"))
+    page = Starlette(routes=[Route("/", index), Route("/blank", blank), sdk])
     async with serving(page, bind(), drain=1) as port:
         yield f"http://localhost:{port}"
 
@@ -149,6 +162,8 @@ async def test_signing_in_makes_one_person(app: App, project: Project) -> None:
     await app.run(f"posthog.identify('{project.app}-ann', {{ plan: 'pro' }}, {{ first: 'page' }})")
     await app.run(f"posthog.alias('{project.app}-annie')")
     await app.run("posthog.capture('after', {}, { send_instantly: true })")
+    # Sent at once, and lost with the page if that is left at once too.
+    await project.rows("event", "event in ('$identify', 'after')", 2)
     await app.leave()
     await project.rows("event", "event = '$create_alias'")
     before, after = await project.rows("person_id, person.properties.plan", "event in ('before', 'after')", 2)
@@ -177,6 +192,14 @@ async def test_flags_reach_the_page_with_their_payloads(app: App, project: Proje
 
 
 @pytest.mark.usefixtures("with_scripts")
+async def test_the_host_hands_out_the_sdk_itself(app: App, project: Project) -> None:
+    await app.load_by_script_tag()
+    await app.run("posthog.capture('by_tag', {}, { send_instantly: true })")
+    assert await project.rows("event", "event = 'by_tag'") == [["by_tag"]]
+    assert (await app.seen()).complaints == []
+
+
+@pytest.mark.usefixtures("with_scripts")
 async def test_exceptions_of_the_page_are_captured(app: App, project: Project) -> None:
     await app.open(capture_exceptions=True)
     await app.do(["waitForFunction", "posthog.exceptions && window.__PosthogExtensions__?.errorWrappingFunctions"])
@@ -196,6 +219,7 @@ async def test_a_session_is_recorded_once_the_project_wants_it(app: App, project
         await app.do(["waitForFunction", "posthog.sessionRecordingStarted()"])
         await app.do(["fill", "#name", "Ann"])
         session = await app.run("posthog.get_session_id()")
+        assert (await app.seen()).complaints == []
         await app.leave()
         async with asyncio.timeout(10):
             while True:
