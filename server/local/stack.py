@@ -108,7 +108,7 @@ def settings_from(facts: StackFacts) -> dict[str, Any]:
     for vendor, twin in facts.twins.items():
         url = facts.base_url(vendor)
         values |= {
-            "neon": {"neon_api_key": twin.credential, "neon_base_url": f"{url}/api/v2"},
+            "neon": {"neon_api_key": twin.credential, "neon_base_url": f"{url}/api/v2", "neon_org_id": None},
             "resend": {
                 "resend_api_key": twin.credential,
                 "resend_base_url": url,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from server.twins.neon.rows import BranchRow, ProjectRow
     from server.twins.neon.rules import Rules
 
+ORGANIZATION = "/organizations/{org}"
 PROJECT = "/projects/{project}"
 BRANCH = PROJECT + "/branches/{branch}"
 ROLE = BRANCH + "/roles/{role}"

@@ -9,8 +9,10 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from server.twins.neon.account_routes import AccountRoutes
 from server.twins.neon.branch_routes import BranchRoutes
+from server.twins.neon.consumption_routes import ConsumptionRoutes
 from server.twins.neon.endpoint_routes import EndpointRoutes
 from server.twins.neon.errors import request_id, unavailable
+from server.twins.neon.key_routes import KeyRoutes
 from server.twins.neon.limits import Rates
 from server.twins.neon.pool import PoolBusy
 from server.twins.neon.project_routes import ProjectRoutes
@@ -28,7 +30,16 @@ if TYPE_CHECKING:
 
     Handler = Callable[[Request, Caller], Awaitable[Response]]
 
-AREAS = (AccountRoutes, ProjectRoutes, BranchRoutes, EndpointRoutes, RoleRoutes, SnapshotRoutes)
+AREAS = (
+    AccountRoutes,
+    KeyRoutes,
+    ConsumptionRoutes,
+    ProjectRoutes,
+    BranchRoutes,
+    EndpointRoutes,
+    RoleRoutes,
+    SnapshotRoutes,
+)
 
 
 def api_routes(rules: Rules) -> list[BaseRoute]:

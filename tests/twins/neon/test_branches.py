@@ -191,6 +191,26 @@ async def test_an_annotation_comes_back_with_the_branch_and_in_the_list(neon: Ne
     assert [*listed["annotations"]] == [branch]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"branch": {"name": ""}},
+        {"branch": {"name": "x" * 257}},
+        {"branch": {"parent_id": "NOT AN ID"}},
+        {"branch": {"init_source": "nothing"}},
+        {"branch": {"parent_timestamp": "yesterday"}},
+        {"endpoints": [{"type": "read_only_sometimes"}]},
+        {"endpoints": [{"type": None}]},
+        {"annotation_value": {str(n): "x" for n in range(51)}},
+    ],
+)
+async def test_a_branch_that_cannot_be_is_refused(neon: Neon, body: Doc) -> None:
+    project = (await neon.project())["project"]["id"]
+    refused = await neon.call("POST", f"/projects/{project}/branches", body, status=422)
+    assert refused.keys() == {"request_id", "code", "message"}
+    await neon.call("POST", f"/projects/{project}/branches", {"branch": {"parent_id": "br-not-there-1"}}, status=404)
+
+
 async def test_a_branch_is_renamed_and_made_the_default(neon: Neon) -> None:
     project, main, _ = await project_with_rows(neon)
     branch = (await branch_of(neon, project, name="next"))["branch"]["id"]

@@ -204,6 +204,31 @@ async def test_an_answer_that_is_too_large_is_a_507(neon: Neon, uri: str) -> Non
     assert await neon.rows(uri, "select 1") == [["1"]]
 
 
+async def test_a_request_that_is_too_large_is_a_413(neon: Neon, uri: str) -> None:
+    answer = await neon.sql(uri, {"query": "select $1", "params": ["x" * 10 * 2**20]})
+    assert (answer.status_code, answer.json()["message"]) == (413, "request is too large (max is 10485760 bytes)")
+
+
+async def test_a_query_nobody_waits_for_is_cancelled(neon: Neon, uri: str) -> None:
+    asking = asyncio.create_task(neon.sql(uri, {"query": "select pg_sleep(60) as abandoned"}))
+    running = (
+        "select count(*) from pg_stat_activity where state = 'active' and query = 'select pg_sleep(60) as abandoned'"
+    )
+    async with asyncio.timeout(20):
+        while await neon.rows(uri, running) != [["1"]]:
+            pass
+        asking.cancel()
+        while await neon.rows(uri, running) != [["0"]]:
+            pass
+
+
+async def test_only_what_was_asked_for_is_echoed(neon: Neon, uri: str) -> None:
+    answer = await neon.sql(uri, {"queries": []}, neon_batch_read_only="false")
+    assert "neon-batch-read-only" not in answer.headers
+    single = await neon.sql(uri, {"query": "select 1"}, neon_batch_read_only="true")
+    assert "neon-batch-read-only" not in single.headers
+
+
 async def test_a_query_that_takes_too_long_is_ended(neon: Neon, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("server.twins.neon.sql_http.QUERY_SECONDS", 0.1)
     assert (await neon.sql(uri, {"query": "select pg_sleep(60)"})).status_code == 504
