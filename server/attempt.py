@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from server import dotenv
 from server.crash import nowhere
-from server.database import writing
+from server.database import is_away, writing
 from server.errors import LegError
 from server.legs.retry import within
 from server.log import provisioning
@@ -86,7 +86,9 @@ class Attempts:
             problem = Problem.of(error)
         except TimeoutError:
             problem = _out_of_time(name, self.budget_seconds)
-        except Exception:
+        except Exception as error:
+            if is_away(error):
+                raise  # our own books: the whole step is done over when they are back
             logging.getLogger("mk0r").exception("leg %s of %s", name, slug)
             problem = _unexpected(name)
         return intent, Leg.failed(name, problem), None

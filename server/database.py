@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 
 from server.schema import prepare
 
@@ -109,3 +111,8 @@ def now(connection: sa.Connection) -> float:
 def in_utc(moment: datetime) -> datetime:
     """A stored moment with its zone: SQLite gives back none, PostgreSQL the connection's own."""
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether this says that the database cannot be reached, or is held up, just now."""
+    return isinstance(error, OperationalError | InterfaceError | NoConnection)

@@ -12,8 +12,7 @@ from contextlib import asynccontextmanager
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as NoConnection
+from server.database import is_away
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
@@ -83,7 +82,7 @@ class Durable:
         """A step that may be done over: it is, while the database is away."""
         from dbos import DBOS
 
-        options: Any = {"name": name, **INSISTING, "should_retry": _is_away}
+        options: Any = {"name": name, **INSISTING, "should_retry": is_away}
         return await DBOS.run_step_async(options, work, *args)
 
     async def cancel(self, workflow_id: str) -> None:
@@ -139,11 +138,6 @@ class Durable:
             DBOS.destroy(destroy_registry=True)
             # The engine made its own threads the loop's default and has just ended them.
             asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
-
-
-def _is_away(error: BaseException) -> bool:
-    """Whether this says that the database cannot be reached just now."""
-    return isinstance(error, OperationalError | InterfaceError | NoConnection)
 
 
 PAUSE_SECONDS = 5.0
