@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,6 +12,11 @@ if TYPE_CHECKING:
 
 NOBODY = 65534
 SANDBOX = 61184  # an id no system package hands out; apart from the database's, so neither may touch the other
+SESSIONS = range(0x70000000, 0x80000000)
+"""Ids for users that exist only while a sandbox does: above what systemd gives to containers (its document "Users,
+Groups, UIDs and GIDs on systemd Systems") and below 2^31, which some programs cannot count past."""
+
+SESSIONS_OF_A_HOME = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -38,4 +44,12 @@ def database_identity() -> Identity:
 
 
 def sandbox_identity() -> Identity:
+    """Whose the template is, and the supervisor."""
     return Identity(SANDBOX, SANDBOX) if os.geteuid() == 0 else Identity()
+
+
+def session_users(home: Path) -> range:
+    """The users the sandboxes of this home may have, one each. Two homes share some once in 16,000."""
+    block = int.from_bytes(sha256(os.fsencode(home)).digest()[:8], "big") % (len(SESSIONS) // SESSIONS_OF_A_HOME)
+    start = SESSIONS.start + block * SESSIONS_OF_A_HOME
+    return range(start, start + SESSIONS_OF_A_HOME)

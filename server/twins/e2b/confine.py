@@ -6,93 +6,78 @@ never dumpable there, so no process of the sandbox can trace it or read its memo
 
 from __future__ import annotations
 
-import contextlib
+import base64
 import ctypes
 import fcntl
-import importlib
 import os
 import resource
-import signal
 import sys
 import termios
 from typing import Any
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
+PR_SET_SECCOMP = 22
 PR_CAPBSET_DROP = 24
+PR_SET_SECUREBITS = 28
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_CLEAR_ALL = 4
+SECCOMP_MODE_FILTER = 2
+SECUREBITS_LOCKED = 0xCF
+"""`NOROOT`, `NO_SETUID_FIXUP` and `NO_CAP_AMBIENT_RAISE`, for good: becoming a user neither gives nor takes a right."""
+
 CAPABILITY_VERSION_3 = 0x20080522
-CLONE_NEW = {
-    "owner": 0x10000000,
-    "mnt": 0x00020000,
-    "uts": 0x04000000,
-    "ipc": 0x08000000,
-    "net": 0x40000000,
-    "cgroup": 0x02000000,
-    "pid": 0x20000000,
-    "user": 0x10000000,
-}
-"""In the order they are entered: first the user namespace that owns the others and so gives the right to enter them,
-last the one inside it that bubblewrap's `--disable-userns` made, in which no further one can be."""
+CAP_SETGID, CAP_SETUID = 6, 7
 
-NS_GET_USERNS = 0xB701
-
-_libc = ctypes.CDLL(None, use_errno=True)
+libc = ctypes.CDLL(None, use_errno=True)
 
 
 def prctl(option: int, *arguments: int) -> None:
     if sys.platform != "linux":
         return
     words = [ctypes.c_ulong(argument) for argument in (*arguments, *[0] * (4 - len(arguments)))]
-    if _libc.prctl(ctypes.c_int(option), *words) != 0:
+    if libc.prctl(ctypes.c_int(option), *words) != 0:
         raise OSError(ctypes.get_errno(), f"prctl {option}")
 
 
-def enter(namespaces: dict[str, int], *names: str) -> None:
-    """Join namespaces by their open files. After the first this process holds every capability *in it*."""
-    for name, kind in CLONE_NEW.items():
-        if name in names and name in namespaces and _libc.setns(namespaces[name], kind) != 0:
-            raise OSError(ctypes.get_errno(), f"setns {name}")
-
-
-def open_namespaces(pid: int) -> dict[str, int]:
-    """The namespaces of a process, held open so that its number may be used again."""
-    here = f"/proc/{pid}/ns"
-    found = {name: os.open(f"{here}/{name}", os.O_RDONLY | os.O_CLOEXEC) for name in os.listdir(here)}  # noqa: PTH208
-    for name in found.keys() - CLONE_NEW.keys():
-        os.close(found.pop(name))
-    found["owner"] = fcntl.ioctl(found["net"], NS_GET_USERNS)
-    os.set_inheritable(found["owner"], False)
-    if os.fstat(found["owner"]).st_ino == os.fstat(found["user"]).st_ino:
-        os.close(found.pop("user"))  # one level only: entering it twice is an error
-    return found
-
-
-def drop_capabilities() -> None:
-    """Give up every capability and every way back to one.
+def drop_capabilities(*kept: int) -> None:
+    """Give up every capability but those in `kept`, and every way back to one.
 
     The sandbox's read-only mounts are only as strong as this: a process with `CAP_SYS_ADMIN` in the sandbox's
     user namespace could remount them writable.
     """
-    prctl(PR_SET_NO_NEW_PRIVS, 1)
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
     for capability in range(64):
         try:
-            prctl(PR_CAPBSET_DROP, capability)
+            if capability not in kept:
+                prctl(PR_CAPBSET_DROP, capability)
         except OSError:
-            break  # past the last one this kernel knows
+            break  # past the last one this kernel knows, or not ours to give up
+    mask = sum(1 << capability for capability in kept)
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
-    if _libc.capset(header, (ctypes.c_uint32 * 6)()) != 0:
+    if libc.capset(header, (ctypes.c_uint32 * 6)(mask, mask, 0, 0, 0, 0)) != 0:
         raise OSError(ctypes.get_errno(), "capset")
+
+
+def step_down(uid: int, gid: int) -> None:
+    """From root to `uid`, with nothing kept but the right to become other users, none of them all-powerful."""
+    os.setgroups([])
+    prctl(PR_SET_SECUREBITS, SECUREBITS_LOCKED)
+    become(uid, gid)
+    drop_capabilities(CAP_SETGID, CAP_SETUID)
+
+
+def become(uid: int, gid: int) -> None:
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
 
 
 def keep_only(files: list[int]) -> list[int]:
     """Close every open file but standard ones and these, which get new numbers and are closed on exec.
 
-    The supervisor's own socket is among the others: in a sandbox's hands it would be the keys to all of them.
+    The keeper's own socket is among the others: in a sandbox's hands it would be the keys to it.
     """
     top = max(files) + 1
     for index, opened in enumerate(files):
@@ -111,6 +96,18 @@ def limit(limits: dict[str, int]) -> None:
         resource.setrlimit(which, (value, value))
 
 
+def filter_calls(program: bytes) -> None:
+    """Put a filter (see `seccomp`) before every system call from now on, of this process and what it becomes."""
+    if program:
+        content = ctypes.create_string_buffer(program, len(program))
+
+        class Program(ctypes.Structure):
+            _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
+
+        prepared = Program(len(program) // 8, ctypes.addressof(content))
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.addressof(prepared))
+
+
 def execute(job: dict[str, Any], files: list[int]) -> None:
     """Become the process `job` describes, with `files` as standard input, output and error."""
     os.setsid()
@@ -121,34 +118,7 @@ def execute(job: dict[str, Any], files: list[int]) -> None:
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     limit(job["limits"])
     os.chdir(job["cwd"])
+    if job["no_new_privileges"]:
+        prctl(PR_SET_NO_NEW_PRIVS, 1)
+    filter_calls(base64.b64decode(job["filter"]))
     os.execvpe(job["argv"][0], job["argv"], job["env"])  # noqa: S606 - no shell is what we want
-
-
-def load_landlock() -> None:
-    """Import it while its files can still be read; where it cannot be had, the weak tier goes without."""
-    if sys.platform == "linux":
-        with contextlib.suppress(ImportError):
-            importlib.import_module("landlockpy")  # `restrict` finds it in `sys.modules`
-
-
-def restrict(jail: dict[str, Any]) -> None:
-    """The weak tier's walls: only these folders, no signal to a process outside, dead when the supervisor is."""
-    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    prctl(PR_SET_NO_NEW_PRIVS, 1)
-    if (landlock := sys.modules.get("landlockpy")) is None or not landlock.supported():
-        return
-    access = landlock.AccessFS
-    everything = access.NONE
-    for right in access:
-        everything |= right
-    read = access.EXECUTE | access.READ_FILE | access.READ_DIR
-    with landlock.Ruleset(
-        handled_fs=everything,
-        handled_net=landlock.AccessNet.NONE,
-        scoped=landlock.Scope.SIGNAL | landlock.Scope.ABSTRACT_UNIX_SOCKET,
-    ) as rules:
-        for paths, rights in ((jail["read"], read), (jail["write"], everything)):
-            for path in paths:
-                with contextlib.suppress(FileNotFoundError):
-                    rules.allow_path(path, rights)
-        rules.restrict()

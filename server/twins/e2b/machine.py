@@ -14,22 +14,27 @@ from connectrpc.errors import ConnectError
 from e2b.envd.process import process_pb as pb
 
 from server.errors import StackError
-from server.local.identity import sandbox_identity
 from server.twins.e2b import egress, namespaces, weak
+from server.twins.e2b.boxes import Boxes, Ground
 from server.twins.e2b.errors import PORT_CLOSED, FileTrouble
-from server.twins.e2b.guest import Guest, Supervisor
+from server.twins.e2b.guards import Guards
+from server.twins.e2b.network import Policy
 from server.twins.e2b.process import Processes
 from server.twins.e2b.relay import Target, piping_to, tls_context
+from server.twins.e2b.use import counted
 from server.vm import image
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
     from pathlib import Path
 
     from server.local.home import Home
-    from server.twins.e2b.state import Record
+    from server.twins.e2b.guest import Guest
+    from server.twins.e2b.record import Record
     from server.twins.e2b.tier import Tier
+    from server.twins.e2b.use import Use
+    from server.twins.e2b.watch import Watch
 
 TLS_PORT = 443
 REFUSAL = (
@@ -46,6 +51,9 @@ class Machine:
     guest: Guest
     processes: Processes
     servers: list[asyncio.Server] = field(default_factory=list[asyncio.Server])
+    watches: dict[str, Watch] = field(default_factory=dict[str, "Watch"])
+    policy: Policy = field(default_factory=Policy)
+    """Asked anew for every connection out, so that a change takes effect at once."""
 
     async def dial(self, port: int) -> socket.socket:
         """A connection to one of its ports. Raises `OSError` when nothing listens, or it is paused."""
@@ -69,8 +77,20 @@ class Machine:
     def abandon(self) -> None:
         """Close what is ours of it; its processes are gone, or about to be."""
         self.processes.stop()
+        for watch in [*self.watches.values()]:
+            watch.cut()
+        self.watches.clear()
         for server in self.servers:
             server.close()
+
+    def forget(self, watch: Watch) -> None:
+        self.watches = {name: kept for name, kept in self.watches.items() if kept is not watch}
+
+    async def service(self, target: Target) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to a service of this machine. Raises `OSError` where the sandbox's network is closed."""
+        if not self.policy.services:
+            raise ConnectionRefusedError("the sandbox's network is closed")
+        return await target.connect()
 
 
 @dataclass(frozen=True)
@@ -87,6 +107,7 @@ class Setup:
     chain: Path
     environ: Mapping[str, str]
     pid_file: Path
+    guards: Guards = field(default_factory=Guards)
 
 
 class Machines:
@@ -94,7 +115,8 @@ class Machines:
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
-        self._supervisor: Supervisor | None = None
+        ground = Ground(setup.home.sandboxes, setup.parts, setup.pid_file, setup.guards, isolated=self.isolated)
+        self._boxes = Boxes(ground, self._lost)
         self._on_gone: Callable[[str], None] = lambda _: None
         self._chores: set[asyncio.Task[None]] = set()
         self._tls: ssl.SSLContext | None = None
@@ -104,76 +126,95 @@ class Machines:
     async def running(self, on_gone: Callable[[str], None]) -> AsyncGenerator[None]:
         self._on_gone = on_gone
         _end_leftover(self._setup.pid_file)
-        boxes = self._setup.home.sandboxes
-        boxes.mkdir(parents=True, exist_ok=True)
-        sandbox_identity().own(boxes)
-        boxes.chmod(0o700)
         self._tls = tls_context(self._setup.chain)
         self._registry = asyncio.create_task(self._find_registry())
-        self._start_supervisor()
+        await self._boxes.open()
         try:
             yield
         finally:
             self._registry.cancel()
             if self._chores:
                 await asyncio.wait(self._chores, timeout=10)
-            if self._supervisor is not None:
-                await self._supervisor.stop()
+            await self._boxes.close()
+
+    def _lost(self, sandbox_id: str) -> None:
+        self._on_gone(sandbox_id)
 
     async def _find_registry(self) -> str:
         return self._setup.registry or await egress.registry_of(self._setup.parts.node, self._setup.environ)
 
-    def _start_supervisor(self) -> Supervisor:
-        """The supervisor, a new one if the old has died."""
-        if self._supervisor is None or not self._supervisor.running:
-            self._supervisor = Supervisor(sandbox_identity(), self._setup.pid_file, self._on_gone)
-            self._supervisor.start()
-        return self._supervisor
-
     def folder(self, sandbox_id: str) -> Path:
-        return self._setup.home.sandboxes / sandbox_id
+        return self._boxes.folder(sandbox_id)
 
-    async def make(self, sandbox_id: str) -> None:
-        """Lay out a sandbox's folder from the template. Raises `StackError`."""
+    def use(self, sandbox_id: str) -> Use | None:
+        """What its control group has counted; `None` where it has none. Raises `OSError` when it is going."""
+        group = self._boxes.group(sandbox_id)
+        return None if group is None else counted(group)
+
+    async def host(self, sandbox_id: str, function: str, **arguments: Any) -> Any:
+        """Run one of `inside`'s functions on this machine, as a sandbox's user. Raises `FileTrouble`."""
+        return await self._boxes.host(self._boxes.user(sandbox_id), function, **arguments)
+
+    def shared_modules(self) -> list[str]:
+        """The folders of a sandbox's own that hold only the template's files, where there is no overlay."""
+        return [] if self._setup.parts.overlay and self._setup.tier.name != "weak" else ["app/node_modules"]
+
+    @property
+    def isolated(self) -> bool:
+        """Whether a sandbox's paths are literal in it."""
+        return self._setup.tier.name != "weak"
+
+    async def repolicy(self, machine: Machine) -> None:
+        machine.policy = Policy.of(machine.record, await self._registry)
+
+    async def make(self, sandbox_id: str, *, bare: bool = False) -> None:
+        """Lay out a sandbox's folder from the template; `bare`: without the starter's files. Raises `StackError`."""
         template = self._setup.home.template / "app"
         weakly = self._setup.tier.name == "weak"
         tier = weak if weakly else namespaces
         modules = "link" if weakly else "overlay" if self._setup.parts.overlay else "copy"
         try:
-            await self._start_supervisor().call(
-                "",
-                "host",
+            await self._boxes.settle(sandbox_id)
+            await self.host(
+                sandbox_id,
                 "make_home",
                 folder=str(self.folder(sandbox_id)),
                 template=str(template),
                 folders=list(tier.FOLDERS),
                 files=tier.FILES,
                 modules=modules,
+                bare=bare,
             )
         except FileTrouble as trouble:
             raise StackError(f"A sandbox's folder could not be made ({trouble.name}).") from trouble
 
     async def remove(self, sandbox_id: str) -> None:
         """Remove its folder, in the background: nobody waits for ten thousand files."""
-        removal = self._start_supervisor().call("", "host", "remove_home", folder=str(self.folder(sandbox_id)))
-        self._do(removal)
+        self._do(self._boxes.clear(sandbox_id))
+
+    async def settled(self) -> None:
+        """Returns when what goes on in the background is done."""
+        if self._chores:
+            await asyncio.wait(self._chores, timeout=30)
 
     def _do(self, work: Coroutine[Any, Any, object]) -> None:
         async def chore() -> None:
-            with contextlib.suppress(FileTrouble, StackError):
+            with contextlib.suppress(FileTrouble, StackError, OSError):
                 await work
 
         task = asyncio.create_task(chore())
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
 
-    async def start(self, record: Record) -> Machine:
-        """Bring a sandbox up and start its app; does not wait for the app."""
+    async def start(self, record: Record, prepare: Callable[[Machine], Awaitable[None]] | None = None) -> Machine:
+        """Bring a sandbox up and start its app; does not wait for the app. `prepare` is done before anything runs."""
         strong = self._setup.tier.name == "namespaces"
         machine = await (self._start_strong(record) if strong else self._start_weak(record))
         try:
             if strong:
                 await self._hand_in(machine)
+            if prepare is not None:
+                await prepare(machine)
             await self._open_up(machine)
         except BaseException:
             await machine.stop()
@@ -181,11 +222,8 @@ class Machines:
         return machine
 
     async def _start_strong(self, record: Record) -> Machine:
-        argv = namespaces.arguments(self._setup.parts, self.folder(record.id), record.id)
-        supervisor = self._start_supervisor()
-        await supervisor.request("launch", box=record.id, argv=argv)
-        guest = Guest(record.id, supervisor)
-        return Machine(record, guest, Processes(guest, self._environment(record, await self._registry), image.WORKDIR))
+        guest = await self._boxes.bring_up(record.id)
+        return Machine(record, guest, Processes(guest, self._environment(record, await self._registry), record.workdir))
 
     async def _start_weak(self, record: Record) -> Machine:
         setup, folder = self._setup, self.folder(record.id)
@@ -200,10 +238,9 @@ class Machines:
             neon=neon.port if neon else None,
             environ=setup.environ,
         )
-        supervisor = self._start_supervisor()
-        await supervisor.request("launch", box=record.id, jail=weak.jail(record.id, folder, setup.parts))
-        guest = Guest(record.id, supervisor, ports={image.READY_PORT: record.port}, own_network=False)
-        processes = Processes(guest, {**env, **setup.environment, **record.envs}, image.WORKDIR)
+        guest = await self._boxes.bring_up(record.id, jail=weak.jail(record.id, folder, setup.parts))
+        guest.ports, guest.own_network = {image.READY_PORT: record.port}, False
+        processes = Processes(guest, {**env, **setup.environment, **record.envs}, record.workdir)
         return Machine(record, guest, processes)
 
     def _environment(self, record: Record, registry: str) -> dict[str, str]:
@@ -228,15 +265,15 @@ class Machines:
 
     async def _hand_in(self, machine: Machine) -> None:
         """Let the services of this machine, and the way out, listen on the sandbox's loopback."""
-        allowed = egress.Allowed.of(await self._registry, machine.record.hosts_out())
-        proxy = egress.Proxy(allowed, self._setup.environ)
+        await self.repolicy(machine)
+        proxy = egress.Proxy(lambda: machine.policy, self._setup.environ)
         services = {**self._local_registry(await self._registry), **self._setup.services}
         ports = [egress.PORT, *services]
         listeners = await machine.guest.listen(ports)
         for port, listener in zip(ports, listeners, strict=True):
             listener.setblocking(False)
             target = services.get(port)
-            handler = proxy if target is None else piping_to(target.connect)
+            handler = proxy if target is None else piping_to(partial(machine.service, target))
             tls = self._tls if target is not None and target.tls else None
             machine.servers.append(await asyncio.start_server(handler, sock=listener, ssl=tls))
 
@@ -250,16 +287,21 @@ class Machines:
 
     async def _open_up(self, machine: Machine) -> None:
         """The plain door, on the port it had before if that is still free, and the app itself."""
-        handler = piping_to(partial(machine.connect, image.READY_PORT), REFUSAL)
-        try:
-            door = await asyncio.start_server(handler, "127.0.0.1", machine.record.door)
-        except OSError:
-            door = await asyncio.start_server(handler, "127.0.0.1", 0)
-        machine.servers.append(door)
-        machine.record.door = door.sockets[0].getsockname()[1]
+        record = machine.record
+        if record.public and record.door >= 0:
+            handler = piping_to(partial(machine.connect, image.READY_PORT), REFUSAL)
+            try:
+                door = await asyncio.start_server(handler, "127.0.0.1", record.door)
+            except OSError:
+                door = await asyncio.start_server(handler, "127.0.0.1", 0)
+            machine.servers.append(door)
+            record.door = door.sockets[0].getsockname()[1]
+        if not record.start_words():
+            return
         # In the weak tier `/app` is only the SDK's name for a folder: there the command names the file from within it.
-        command, *arguments = (word.removeprefix(f"{image.WORKDIR}/") for word in image.START_COMMAND)
-        config = pb.ProcessConfig(cmd=command, args=arguments, cwd=image.WORKDIR)
+        prefix = f"{image.WORKDIR}/" if record.start is None else ""
+        command, *arguments = (word.removeprefix(prefix) for word in record.start_words())
+        config = pb.ProcessConfig(cmd=command, args=arguments, cwd=record.workdir, envs=record.start_envs)
         # An app that cannot start is the app's trouble, and a shell is wanted to mend it.
         with contextlib.suppress(ConnectError):
             machine.processes.follow(await machine.processes.start(config, tag="app"))

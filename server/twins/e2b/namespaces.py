@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TMP_LIMIT = 512 << 20
-"""Bytes `/tmp` may hold; it is memory."""
+IN_MEMORY = ("/tmp", "/var/tmp", "/dev/shm")
+"""Each holds `TMP_LIMIT` bytes at most, and the rest of what is in memory cannot be written to."""
 
 SHELL_MAP = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 ETC = ("ssl/certs", "ssl/openssl.cnf", "alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime",
@@ -26,7 +27,7 @@ ETC_FILES = {
     "hosts": "127.0.0.1 localhost\n",
     "resolv.conf": "",
 }
-FOLDERS = ("root/.claude/skills", "run", "etc", "app/node_modules", "modules/upper", "modules/work")
+FOLDERS = ("root/.claude/skills", "run", "etc", "app/node_modules", "modules/lower", "modules/upper", "modules/work")
 FILES = {f"etc/{name}": content for name, content in ETC_FILES.items()}
 
 ISOLATION = (
@@ -35,7 +36,10 @@ ISOLATION = (
 )
 """Its own everything, seen from inside as root with no capability, and no way to make a further user namespace."""
 
-READY = ("/bin/sh", "-c", "echo ready; exec sleep infinity")
+FIRST = "echo ready; sleep infinity & wait $!"
+"""What the sandbox's process 1, a shell, does: it waits, and so takes in whatever is orphaned. Like everything in there
+it has no capability, and the filter before its system calls: bubblewrap's own would have none, and any process of the
+sandbox could have written to its memory."""
 
 
 @dataclass(frozen=True)
@@ -56,22 +60,29 @@ class Parts:
 CERTIFICATES = "/etc/mk0r/ca.pem"
 
 
+def lower(parts: Parts, folder: Path) -> Path:
+    """Where the template's `node_modules` are for one sandbox: mounted in its folder, as its own user's, or theirs."""
+    same = folder.lstat().st_uid == parts.modules.lstat().st_uid
+    return parts.modules if same else folder / "modules" / "lower"
+
+
 def arguments(parts: Parts, folder: Path, hostname: str) -> list[str]:
     """The command line that brings one sandbox up."""
     return [
         str(parts.bwrap),
         *ISOLATION,
-        *("--hostname", hostname, "--die-with-parent", "--new-session", "--clearenv"),
+        *("--hostname", hostname, "--die-with-parent", "--new-session", "--as-pid-1", "--clearenv"),
         *system(),
         *_etc(folder, parts.certificates),
         *("--ro-bind", str(parts.node), "/opt/node", "--ro-bind-try", str(parts.opt), "/opt/mk0r"),
         *_npm(),
-        *("--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--size", str(TMP_LIMIT), "--tmpfs", "/tmp"),
-        *("--dir", "/var/tmp", "--bind", f"{folder}/run", "/run", "--bind", f"{folder}/root", "/root"),
+        *("--proc", "/proc", "--dev", "/dev"),
+        *(word for place in IN_MEMORY for word in ("--perms", "1777", "--size", str(TMP_LIMIT), "--tmpfs", place)),
+        *("--bind", f"{folder}/run", "/run", "--bind", f"{folder}/root", "/root"),
         *("--bind", f"{folder}/app", "/app"),
         *_modules(parts, folder),
-        *("--chdir", "/", "--"),
-        *READY,
+        *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/", "--"),
+        *("/bin/sh", "-c", FIRST, hostname),
     ]
 
 
@@ -109,4 +120,4 @@ def _modules(parts: Parts, folder: Path) -> list[str]:
     if not parts.overlay:
         return []
     upper, work = f"{folder}/modules/upper", f"{folder}/modules/work"
-    return ["--overlay-src", str(parts.modules), "--overlay", upper, work, "/app/node_modules"]
+    return ["--overlay-src", str(lower(parts, folder)), "--overlay", upper, work, "/app/node_modules"]

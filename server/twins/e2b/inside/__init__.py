@@ -14,7 +14,7 @@ import os
 import socket
 from typing import TYPE_CHECKING, Any
 
-from server.twins.e2b import confine
+from server.twins.e2b import confine, fence
 from server.twins.e2b.inside import archives, copying, files, homes, jail, network, processes, watching
 from server.twins.e2b.inside.jail import kill_jail, place
 
@@ -32,7 +32,7 @@ FUNCTIONS: dict[str, Callable[..., Answer]] = {
         *(files.open_to_read, files.open_to_write, files.set_metadata),
         *(watching.watch, watching.watch_more),
         *(archives.pack, archives.unpack, copying.copy_in),
-        *(homes.make_home, homes.remove_home, homes.disk_used),
+        *(homes.make_home, homes.empty_home, homes.disk_used),
         *(network.listeners, network.sockets),
         *(jail.signal_all, processes.process_table),
     )
@@ -42,12 +42,12 @@ FUNCTIONS: dict[str, Callable[..., Answer]] = {
 
 def start(jail: Jail, job: dict[str, Any], files: list[int]) -> None:
     """Become the process a job describes. Reports its process id, then, if it comes to that, why it could not start."""
-    report, *standard = confine.keep_only(files)
+    report, *standard = files if job["keep_files"] else confine.keep_only(files)
     os.write(report, json.dumps({"pid": os.getpid()}).encode() + b"\n")
     try:
         if jail:
-            confine.restrict(jail)
-        else:
+            fence.restrict(jail)
+        elif not job["capabilities"]:
             confine.drop_capabilities()
         confine.execute({**job, "cwd": place(jail, job["cwd"])}, standard)
     except OSError as error:
@@ -63,8 +63,8 @@ def answer(
     `given`: open files that came with the request, for the functions that take some.
     """
     try:
-        if jail and function.__name__ != "signal_all":  # whose reach is the sandbox's processes, and no wall of theirs
-            confine.restrict(jail)
+        if jail and function.__name__ not in ("signal_all", "process_table"):  # theirs are its processes, not its files
+            fence.restrict(jail)
         result, found = function(jail, **arguments, **({"given": given} if given else {}))
         message = {"ok": result}
     except OSError as error:

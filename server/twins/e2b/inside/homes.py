@@ -1,10 +1,11 @@
 """A sandbox's folder on the host: laid out, measured, removed; as the sandboxes' own user and never as root."""
 
-# ruff: noqa: PTH101, PTH103, PTH104, PTH120, PTH123, PTH208 - bare names keep every child of the supervisor light
+# ruff: noqa: PTH101, PTH103, PTH120, PTH123, PTH208 - bare names keep every child of the supervisor light
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import stat
@@ -20,16 +21,22 @@ COUNT_LIMIT = 200_000
 
 
 def make_home(
-    _jail: Jail, folder: str, template: str, folders: list[str], files: dict[str, str], modules: str, bare: bool = False
+    _jail: Jail,
+    *,
+    folder: str,
+    template: str,
+    folders: list[str],
+    files: dict[str, str],
+    modules: str,
+    bare: bool = False,
 ) -> Answer:
-    """Lay out a new sandbox's folder: the starter copied to `app`, and what else it mounts.
+    """Lay out what is in a new sandbox's folder: the starter copied to `app`, and what else it mounts.
 
     `modules` says how `node_modules` gets there: not at all (`overlay`), as a `copy`, or as `link`s to the
     template's files, which is quick and lets one session's edit in place be seen by the next. `bare`: without the
     starter's other files, for an image's own come next.
     """
     os.umask(0o022)
-    os.makedirs(folder, mode=0o700)
     try:
         for name in folders:
             os.makedirs(f"{folder}/{name}", exist_ok=True)
@@ -42,9 +49,8 @@ def make_home(
         for name, content in files.items():
             with open(f"{folder}/{name}", "w") as out:
                 out.write(content)
-    except (OSError, shutil.Error):
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+    except shutil.Error as error:
+        raise OSError(errno.EIO, str(error)) from error
     return None, []
 
 
@@ -68,8 +74,8 @@ def disk_used(_jail: Jail, folder: str) -> Answer:
     return total, []
 
 
-def remove_home(_jail: Jail, folder: str) -> Answer:
-    """Remove a dead sandbox's folder. The overlay leaves a folder nobody may enter; it is ours, so open it first."""
+def empty_home(_jail: Jail, folder: str) -> Answer:
+    """Empty a dead sandbox's folder. The overlay leaves a folder nobody may enter; it is ours, so open it first."""
 
     def open_up(function: Callable[[str], object], path: str, _error: object) -> None:
         with contextlib.suppress(OSError):
@@ -77,11 +83,9 @@ def remove_home(_jail: Jail, folder: str) -> Answer:
             os.chmod(path, 0o700)
             shutil.rmtree(path, ignore_errors=True) if function in (os.scandir, os.open, os.rmdir) else function(path)
 
-    doomed = f"{folder}.removed"
-    with contextlib.suppress(FileNotFoundError):
-        os.rename(folder, doomed)
-    for path in (f"{doomed}/modules/work/work", f"{doomed}/modules/work"):
+    for path in (f"{folder}/modules/work/work", f"{folder}/modules/work"):
         with contextlib.suppress(OSError):
             os.chmod(path, 0o700)
-    shutil.rmtree(doomed, onerror=open_up)
+    for name in os.listdir(folder):
+        shutil.rmtree(f"{folder}/{name}", onerror=open_up)
     return None, []
