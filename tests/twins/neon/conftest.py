@@ -67,9 +67,8 @@ class Neon:
     async def done(self, method: str, path: str, body: Any = None, *, status: int = 200, **query: Any) -> Any:
         """The same, and its operations over."""
         answer = await self.call(method, path, body, status=status, **query)
-        async with asyncio.timeout(20):
-            for operation in answer["operations"]:
-                await self.over(operation)
+        for operation in answer["operations"]:
+            await self.over(operation)
         return answer
 
     async def connection_uri(self, project: str, **query: str) -> str:
@@ -79,12 +78,19 @@ class Neon:
 
     async def over(self, operation: Doc) -> Doc:
         path = f"/projects/{operation['project_id']}/operations/{operation['id']}"
-        while True:
-            seen = (await self.call("GET", path))["operation"]
-            if seen["status"] not in ("scheduling", "running"):
-                assert seen["status"] == "finished", seen
-                return seen
-            await asyncio.sleep(0.005)
+        async with asyncio.timeout(30):
+            while True:
+                seen = (await self.call("GET", path))["operation"]
+                if seen["status"] not in ("scheduling", "running"):
+                    assert seen["status"] == "finished", seen
+                    return seen
+                await asyncio.sleep(0.005)
+
+    async def held(self) -> None:
+        """Returns when something waits at a barrier."""
+        async with asyncio.timeout(30):
+            while not (await self.twin("GET", "held"))["held"]:
+                pass
 
     @asynccontextmanager
     async def as_(self, key: str) -> AsyncGenerator[Neon]:

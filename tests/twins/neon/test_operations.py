@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -11,11 +12,6 @@ if TYPE_CHECKING:
     from tests.twins.neon.conftest import Neon
 
 HELD = {"method": "OPERATION", "path": "/operations/create_branch", "hold": "copying", "times": 1}
-
-
-async def until_held(neon: Neon) -> None:
-    while not (await neon.twin("GET", "held"))["held"]:
-        pass
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +24,7 @@ async def test_an_operation_is_scheduled_then_runs_then_is_over(neon: Neon) -> N
     await neon.twin("POST", "faults", HELD)
     body = {"endpoints": [{"type": "read_write"}]}
     made = await neon.call("POST", f"/projects/{project}/branches", body, status=201)
-    await until_held(neon)
+    await neon.held()
     path = f"/projects/{project}/operations"
     seen = [(await neon.call("GET", f"{path}/{each['id']}"))["operation"] for each in made["operations"]]
     assert [(each["action"], each["status"]) for each in seen] == [
@@ -78,8 +74,9 @@ async def test_an_operation_that_fails_is_tried_again_and_counts_its_failures(
     await neon.twin("POST", "faults", fault)
     made = await neon.call("POST", f"/projects/{project}/branches", status=201)
     path = f"/projects/{project}/operations/{made['operations'][0]['id']}"
-    while (seen := (await neon.call("GET", path))["operation"])["status"] != "finished":
-        assert seen["status"] in ("running", "failed", "scheduling")
+    async with asyncio.timeout(20):
+        while (seen := (await neon.call("GET", path))["operation"])["status"] != "finished":
+            assert seen["status"] in ("running", "failed", "scheduling")
     assert seen["failures_count"] == 2
     assert "retry_at" in seen
 
@@ -93,10 +90,11 @@ async def test_one_that_cannot_be_done_is_given_up_and_the_rest_is_cancelled(
     body = {"endpoints": [{"type": "read_write"}]}
     made = await neon.call("POST", f"/projects/{project}/branches", body, status=201)
     path = f"/projects/{project}/operations"
-    while True:
-        newest = (await neon.call("GET", path))["operations"][:2]
-        if newest[0]["status"] == "cancelled":
-            break
+    async with asyncio.timeout(20):
+        while True:
+            newest = (await neon.call("GET", path))["operations"][:2]
+            if newest[0]["status"] == "cancelled":
+                break
     assert (newest[1]["id"], newest[1]["status"]) == (made["operations"][0]["id"], "error")
     assert newest[1]["error"]
 

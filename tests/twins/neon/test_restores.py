@@ -248,8 +248,7 @@ async def test_a_restore_cut_short_is_finished_once_by_the_next_start(
         await neon.twin("POST", "faults", {"method": "OPERATION", "path": f"/operations/{cut_at}", "hold": "cut"})
         wanted = {"source_branch_id": backup, "preserve_under_name": "ruined"}
         answer = await neon.call("POST", f"{project.branch(project.main)}/restore", wanted)
-        while not (await neon.twin("GET", "held"))["held"]:
-            pass
+        await neon.held()
     async with twin_on(postgres, tmp_path) as neon:
         for operation in answer["operations"]:
             await neon.over(operation)
