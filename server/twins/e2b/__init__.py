@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from server.local.home import Home
     from server.twins.core import Site
+    from server.twins.e2b.guards import Guards
     from server.twins.e2b.tier import Tier
 
 
@@ -36,14 +37,15 @@ def build(
     registry: str | None = None,
     tier: Tier | None = None,
     environ: Mapping[str, str] | None = None,
+    guards: Guards | None = None,
 ) -> Starlette:
     """The twin. `node`: the root of a Node installation, used where `home.stack` has no copy of its own.
 
     `services`: what a sandbox reaches on its own loopback, name to port, the same port there as here; `neon` answers
     TLS on 443. `environment`: set for every process in a sandbox. `registry`: the npm registry sandboxes may reach;
     unset, the one `npm config get registry` names. `tier`: the isolation; unset, what a probe finds. `environ`: the
-    host's environment. Raises `StackError` when only weak isolation can be had and nobody agreed to it
-    (`MK0R_WEAK_SANDBOX=1`).
+    host's environment. `guards`: what keeps sandboxes in their place, for tests of each; unset, all of it. Raises
+    `StackError` when only weak isolation can be had and nobody agreed to it (`MK0R_WEAK_SANDBOX=1`).
     """
     # Imported here, for the supervisor is of this package too and must stay small: it forks for every command.
     from server.twins.e2b.app import assemble
@@ -57,4 +59,5 @@ def build(
         registry=registry,
         tier=tier,
         environ=environ,
+        guards=guards,
     )

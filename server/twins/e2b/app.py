@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from e2b.envd.filesystem.filesystem_connect import FilesystemASGIApplication
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
     from server.local.home import Home
     from server.twins.core import Site
+    from server.twins.e2b.guards import Guards
     from server.twins.e2b.record import Record
     from server.twins.e2b.tier import Tier
 
@@ -61,12 +63,14 @@ def assemble(
     registry: str | None,
     tier: Tier | None,
     environ: Mapping[str, str] | None,
+    guards: Guards | None,
 ) -> Starlette:
     environ = os.environ if environ is None else environ
     # Readable by the sandboxes' user, which the folders of ours may not be.
     if (home.stack / "node" / "bin" / "node").exists():
         node = home.stack / "node"
-    machines = Machines(setup(site, home, node, services, environment, registry, tier, environ))
+    base = setup(site, home, node, services, environment, registry, tier, environ)
+    machines = Machines(base if guards is None else replace(base, guards=guards))
     records, quota = site.records(), limits.Quota(site, limits.chosen(environ))
     metrics, uploads = Metrics(site), Uploads(site)
     sandboxes = Sandboxes(site, records, machines, quota)

@@ -6,16 +6,20 @@ import asyncio
 import base64
 import contextlib
 import os
+import signal
+import sys
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from server.errors import StackError
 from server.local.identity import Identity, sandbox_identity
-from server.twins.e2b import cgroups, mounts, namespaces
+from server.twins.e2b import cgroups, mounts, namespaces, quota
 from server.twins.e2b.channel import Keeper, Supervisor
 from server.twins.e2b.errors import Died
 from server.twins.e2b.guest import Guest
+from server.twins.e2b.meter import Meter, Watched
+from server.twins.e2b.notices import Notices
 from server.twins.e2b.users import Users
 
 if TYPE_CHECKING:
@@ -28,6 +32,9 @@ if TYPE_CHECKING:
 
 EMPTY_TRIES, EMPTY_PAUSE = 200, 0.02
 """A dead sandbox's last process leaves its control group a moment after it has died."""
+
+MEASURE_LIMIT = 30.0
+"""Seconds for counting a sandbox's files."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +55,12 @@ class Boxes:
         self._on_gone = on_gone
         self._supervisor: Supervisor | None = None
         self._users = Users(ground.folder, one_each=False)
+        self.tell_apart = False
         self._groups: Groups | None = None
         self._group_of: dict[str, Group] = {}
         self._ahead: dict[str, asyncio.Task[Keeper]] = {}
+        self._meter = Meter(ground.folder, ground.guards.shares, self._occupied)
+        self._watching: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Make the folder, start the supervisor, and find out what this machine lets us do."""
@@ -64,8 +74,12 @@ class Boxes:
         self._users.look()
         if ground.guards.control_groups:
             self._groups = await asyncio.to_thread(cgroups.find, ground.folder.parent.name)
+        if ground.guards.watch and sys.platform == "linux":
+            self._watching = asyncio.create_task(self._meter.run())
 
     async def close(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
         if self._supervisor is not None:
             await self._supervisor.stop()
         if self._groups is not None:
@@ -152,7 +166,31 @@ class Boxes:
         except BaseException:
             keeper.close()
             raise
-        return Guest(sandbox_id, keeper, walls=guards.walls)
+        shares, group = guards.shares, self._group_of.get(sandbox_id)
+        guest = Guest(sandbox_id, keeper, walls=guards.walls, notices=Notices(shares.memory, group))
+        self._meter.add(
+            sandbox_id,
+            Watched(
+                keeper.pid,
+                folder,
+                guest.notices,
+                memory=group is None,
+                disk=not quota.set_for(self._of_its_own(folder), folder, shares),
+                end_all=partial(guest.signal_all, signal.SIGKILL),
+            ),
+        )
+        return guest
+
+    def _of_its_own(self, folder: Path) -> int | None:
+        """The user of a sandbox, if no other sandbox has the same."""
+        return self._users.of(folder).uid if self.tell_apart else None
+
+    async def _occupied(self, folder: Path) -> list[int]:
+        return await self.host(self._users.of(folder), "occupied", folder=str(folder), seconds=MEASURE_LIMIT)
+
+    def _lost(self, sandbox_id: str) -> None:
+        self._meter.drop(sandbox_id)
+        self._on_gone(sandbox_id)
 
     async def _keeper(self, sandbox_id: str) -> Keeper:
         shares: list[int] = []
@@ -160,7 +198,7 @@ class Boxes:
             if self._groups is not None:
                 group = self._group_of[sandbox_id] = self._groups.make(sandbox_id, self._ground.guards.shares.memory)
                 shares = group.admission()
-            identity, gone = self._users.of(self.folder(sandbox_id)), partial(self._on_gone, sandbox_id)
+            identity, gone = self._users.of(self.folder(sandbox_id)), partial(self._lost, sandbox_id)
             try:
                 return await self.supervisor().keep(identity, shares, gone)
             except Died:  # it was the old one

@@ -57,11 +57,11 @@ class Channel:
             async with asyncio.timeout(REQUEST_LIMIT):
                 await self._send({"op": op, "id": number, **message}, [*files])
                 reply, found = await answer
+        except TimeoutError as error:
+            raise StackError("The sandbox supervisor did not answer.") from error
         except OSError as error:
             self.close()
             raise Died("The sandbox has died.", next_action="Try again: it comes up with its files.") from error
-        except TimeoutError as error:
-            raise StackError("The sandbox supervisor did not answer.") from error
         finally:
             self._waiting.pop(number, None)
         if reply.get("error") == "gone":

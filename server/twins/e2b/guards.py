@@ -6,14 +6,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from server.twins.e2b import namespaces
+from server.twins.e2b.egress import Proxy
 from server.twins.e2b.shares import Shares
 from server.twins.e2b.walls import Walls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from server.twins.e2b.namespaces import Parts
+    from server.twins.e2b.network import Policy
 
 
 @dataclass(frozen=True)
@@ -26,5 +28,7 @@ class Guards:
     """Where the twin is root and the file system can map a mount."""
     control_groups: bool = True
     """Where we may make any."""
+    proxy: Callable[[Callable[[], Policy], Mapping[str, str]], Proxy] = Proxy
+    """The way out."""
     watch: bool = True
     """Over memory and disk, where nothing holds them more firmly."""

@@ -10,12 +10,14 @@ import signal
 import socket
 from collections import deque
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from server.errors import StackError
 from server.twins.e2b import standard
 from server.twins.e2b.channel import REQUEST_LIMIT
 from server.twins.e2b.errors import FileTrouble
+from server.twins.e2b.notices import Notices
 from server.twins.e2b.standard import Child, close, resize
 from server.twins.e2b.walls import Walls
 
@@ -38,6 +40,7 @@ class Guest:
     """Where its ports are when it has no network of its own (the weak tier)."""
     own_network: bool = True
     walls: Walls = field(default_factory=Walls)
+    notices: Notices = field(default_factory=Notices)
     _spare: deque[socket.socket] = field(default_factory=deque[socket.socket])
 
     async def run(
@@ -53,6 +56,7 @@ class Guest:
         report, report_end = os.pipe()
         ends, theirs = standard.make(stdin=stdin, terminal=terminal)
         job = {"argv": argv, "env": dict(env), "cwd": cwd, "terminal": terminal is not None}
+        mark = self.notices.mark()
         reader = await standard.reader(report)
         try:
             try:
@@ -77,6 +81,7 @@ class Guest:
             stdout=await standard.reader(out),
             stderr=None if problems is None else await standard.reader(problems),
             terminal=into if terminal else None,
+            notice=partial(self.notices.since, mark),
         )
         if "error" in said or not said:
             close(child)

@@ -266,7 +266,7 @@ class Machines:
     async def _hand_in(self, machine: Machine) -> None:
         """Let the services of this machine, and the way out, listen on the sandbox's loopback."""
         await self.repolicy(machine)
-        proxy = egress.Proxy(lambda: machine.policy, self._setup.environ)
+        proxy = self._setup.guards.proxy(lambda: machine.policy, self._setup.environ)
         services = {**self._local_registry(await self._registry), **self._setup.services}
         ports = [egress.PORT, *services]
         listeners = await machine.guest.listen(ports)

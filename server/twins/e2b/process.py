@@ -46,6 +46,8 @@ class Process:
         out = "pty" if self.child.terminal is not None else "stdout"
         await asyncio.gather(self._copy(self.child.stdout, out), self._copy(self.child.stderr, "stderr"))
         status = await self.child.exited
+        if notice := self.child.notice():
+            await self._output("pty" if out == "pty" else "stderr", notice.encode())
         end = _end(status)
         self.log().add("info", f"Process {self.child.pid} ended: {end.status}", pid=str(self.child.pid))
         await self._tell(pb.ProcessEvent(event=Oneof("end", end)))
@@ -54,9 +56,12 @@ class Process:
     async def _copy(self, reader: asyncio.StreamReader | None, name: str) -> None:
         with contextlib.suppress(OSError):  # a terminal's way to say it is over
             while reader is not None and (data := await reader.read(CHUNK)):
-                self.log().output("error" if name == "stderr" else "info", data, self.child.pid)
-                event: Any = Oneof(name, data)
-                await self._tell(pb.ProcessEvent(event=Oneof("data", pb.ProcessEvent.DataEvent(output=event))))
+                await self._output(name, data)
+
+    async def _output(self, name: str, data: bytes) -> None:
+        self.log().output("error" if name == "stderr" else "info", data, self.child.pid)
+        event: Any = Oneof(name, data)
+        await self._tell(pb.ProcessEvent(event=Oneof("data", pb.ProcessEvent.DataEvent(output=event))))
 
     async def _tell(self, event: pb.ProcessEvent) -> None:
         for listener in [*self.listeners]:

@@ -6,6 +6,10 @@ import asyncio
 import contextlib
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 READ_AHEAD = 256 << 10
 """Bytes of a process's output held for a slow reader; past that the process waits."""
@@ -23,6 +27,8 @@ class Child:
     stdout: asyncio.StreamReader
     stderr: asyncio.StreamReader | None
     terminal: int | None = None
+    notice: Callable[[], str] = str
+    """What has happened to its sandbox since it began that whoever reads its output should know; mostly nothing."""
 
     def feed(self, data: memoryview) -> int:
         """Write to its standard input; how much was taken. Raises `OSError` when it is closed, by it or by us."""

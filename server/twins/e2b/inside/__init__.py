@@ -32,7 +32,7 @@ FUNCTIONS: dict[str, Callable[..., Answer]] = {
         *(files.open_to_read, files.open_to_write, files.set_metadata),
         *(watching.watch, watching.watch_more),
         *(archives.pack, archives.unpack, copying.copy_in),
-        *(homes.make_home, homes.empty_home, homes.disk_used),
+        *(homes.make_home, homes.empty_home, homes.disk_used, homes.occupied),
         *(network.listeners, network.sockets),
         *(jail.signal_all, processes.process_table),
     )
