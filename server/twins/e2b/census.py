@@ -7,7 +7,7 @@ import os
 import signal
 import stat
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ class Held:
 
     memory: int = 0
     disk: int = 0
+    by: dict[int, int] = field(default_factory=dict[int, int])
+    """How much of the memory each process holds open."""
 
 
 def free_memory() -> int:
@@ -94,18 +96,28 @@ def held(tree: list[Process]) -> Held:
     nameless = os.fstat(probe).st_dev
     os.close(probe)
     seen: set[tuple[int, int]] = set()
-    sizes = {"memory": in_memory, "disk": 0}
+    memory, disk, by = in_memory, 0, defaultdict[int, int](int)
     for process in tree:
-        with contextlib.suppress(OSError), os.scandir(f"/proc/{process.pid}/fd") as opened:
-            for entry in opened:
-                with contextlib.suppress(OSError):
-                    status = entry.stat()
-                    name = (status.st_dev, status.st_ino)
-                    if stat.S_ISREG(status.st_mode) and not status.st_nlink and name not in seen:
-                        seen.add(name)
-                        if status.st_dev not in known:
-                            sizes["memory" if status.st_dev == nameless else "disk"] += status.st_blocks * 512
-    return Held(**sizes)
+        for status in _unlinked(process):
+            size = status.st_blocks * 512
+            if status.st_dev == nameless:
+                by[process.pid] += size
+            if (status.st_dev, status.st_ino) not in seen and status.st_dev not in known:
+                memory += size if status.st_dev == nameless else 0
+                disk += size if status.st_dev != nameless else 0
+            seen.add((status.st_dev, status.st_ino))
+    return Held(memory, disk, dict(by))
+
+
+def _unlinked(process: Process) -> list[os.stat_result]:
+    found: list[os.stat_result] = []
+    with contextlib.suppress(OSError), os.scandir(f"/proc/{process.pid}/fd") as opened:
+        for entry in opened:
+            with contextlib.suppress(OSError):
+                status = entry.stat()
+                if stat.S_ISREG(status.st_mode) and not status.st_nlink:
+                    found.append(status)
+    return found
 
 
 def _file_systems(tree: list[Process]) -> tuple[int, set[int]]:

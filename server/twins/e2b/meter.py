@@ -96,16 +96,16 @@ class Meter:
             tree = trees.get(watched.keeper, [])
             held = await asyncio.to_thread(census.held, tree)
             if watched.memory:
-                await self._memory(watched, tree, held.memory)
+                await self._memory(watched, tree, held)
             if watched.disk:
                 await self._disk(watched, tree, held.disk)
 
-    async def _memory(self, watched: Watched, tree: list[census.Process], beside: int) -> None:
-        if sum(each.resident for each in tree) + beside <= self._shares.memory:
+    async def _memory(self, watched: Watched, tree: list[census.Process], held: census.Held) -> None:
+        if sum(each.resident for each in tree) + held.memory <= self._shares.memory:
             return  # even counting shared pages as often as they are shared
         sizes = await asyncio.to_thread(lambda: {each.pid: census.memory(each) for each in tree})
-        if sum(sizes.values()) + beside > self._shares.memory:
-            census.kill(max(tree, key=lambda each: sizes[each.pid]))
+        if sum(sizes.values()) + held.memory > self._shares.memory:
+            census.kill(max(tree, key=lambda each: sizes[each.pid] + held.by.get(each.pid, 0)))
             watched.notices.said.append(notices.memory(self._shares.memory))
 
     async def _disk(self, watched: Watched, tree: list[census.Process], beside: int) -> None:
