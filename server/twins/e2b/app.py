@@ -26,7 +26,7 @@ from server.twins.e2b.front import Front
 from server.twins.e2b.guard import Guard
 from server.twins.e2b.keep import Kept
 from server.twins.e2b.life import living
-from server.twins.e2b.machine import Machines
+from server.twins.e2b.machines import Machines
 from server.twins.e2b.metrics import Metrics
 from server.twins.e2b.observing import Observing
 from server.twins.e2b.preview import Preview

@@ -7,6 +7,7 @@ stays in. (Moving a process later costs the kernel 4 to 12 ms, which is why no c
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import subprocess
@@ -15,9 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PREFIX = "mk0r-"
+TRIAL = "trial"
 V1 = ("memory", "cpu")
-LEAVING = 1.0
-"""Seconds a dead process may still count as one of its group."""
+FORSAKEN = 3600.0
+"""Seconds after which a twin's empty groups are taken to be nobody's; one that is there would only make them again."""
+
+LEAVING, PAUSE = 3.0, 0.01
+"""Seconds a dead process may still count as one of its group, and between two looks."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +63,11 @@ class Groups:
     def __init__(self, bases: tuple[Path, ...], *, unified: bool) -> None:
         self._bases = bases
         self._unified = unified
-
-    @property
-    def version(self) -> int:
-        return 2 if self._unified else 1
+        self.made: dict[str, Group] = {}
 
     def make(self, name: str, memory: int) -> Group:
         """Raises `OSError`."""
-        group = Group(tuple(base / name for base in self._bases), self._unified)
+        group = self.made[name] = Group(tuple(base / name for base in self._bases), self._unified)
         for folder in group.folders:
             folder.mkdir(exist_ok=True, parents=True)
         if self._unified:
@@ -80,12 +82,31 @@ class Groups:
                 (group.folders[0] / "memory.swappiness").write_text("0")
         return group
 
-    def tidy(self) -> None:
+    async def remove(self, name: str) -> None:
+        """Remove a dead sandbox's group: a moment after, for its last process leaves when it has been buried."""
+        if (group := self.made.pop(name, None)) is not None:
+            for _ in range(int(LEAVING / PAUSE)):
+                if group.remove():
+                    return
+                await asyncio.sleep(PAUSE)
+
+    async def close(self) -> None:
         """Remove ours, and empty ones an earlier twin left behind when it was killed."""
+        for name in [*self.made]:
+            await self.remove(name)
         for base in self._bases:
-            for found in (*base.parent.glob(f"{PREFIX}*/*/"), *base.parent.glob(f"{PREFIX}*/")):
-                with contextlib.suppress(OSError):  # one in use stays
-                    found.rmdir()
+            forsaken = [each for each in base.parent.glob(f"{PREFIX}*/") if each != base and _age(each) > FORSAKEN]
+            for folder in (base, *forsaken):
+                for found in (*folder.glob("*/"), folder):
+                    with contextlib.suppress(OSError):  # one in use stays
+                        found.rmdir()
+
+
+def _age(folder: Path) -> float:
+    try:
+        return time.time() - folder.stat().st_ctime
+    except OSError:
+        return 0.0
 
 
 def find(name: str) -> Groups | None:
@@ -149,7 +170,8 @@ def _version1(mounts: dict[str, Path], own: dict[str, str], name: str) -> Groups
 def _works(groups: Groups) -> bool:
     """Whether a group can be made and a process get in: who may write is not always who may enter."""
     try:
-        group = groups.make("probe", 64 << 20)
+        group = groups.make(TRIAL, 64 << 20)
+        groups.made.pop(TRIAL)
         opened = group.admission()
     except OSError:
         return False
@@ -163,5 +185,5 @@ def _works(groups: Groups) -> bool:
             os.close(share)
         end = time.monotonic() + LEAVING
         while not group.remove() and time.monotonic() < end:
-            time.sleep(0.005)
+            time.sleep(PAUSE)
     return True

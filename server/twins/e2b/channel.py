@@ -6,8 +6,6 @@ import asyncio
 import json
 import signal
 import socket
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 from server.errors import StackError
@@ -16,9 +14,6 @@ from server.twins.e2b.errors import Died, FileTrouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
-
-    from server.local.identity import Identity
 
 REQUEST_LIMIT = 15.0
 """Seconds for one answer, or for one of a sandbox's own file system."""
@@ -157,60 +152,3 @@ async def _collect(channel: socket.socket) -> tuple[Any, list[int]]:
     if name := reply.get("error"):
         raise FileTrouble(name, reply["message"])
     return reply["ok"], files
-
-
-class Supervisor(Channel):
-    """The supervisor process and the channel to it."""
-
-    def __init__(self, identity: Identity, pid_file: Path) -> None:
-        super().__init__(lambda: None)
-        self._identity = identity
-        self._pid_file = pid_file
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        theirs = self.open()
-        words = [str(theirs.fileno()), str(self._identity.uid or 0), str(self._identity.gid or 0)]
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "server.twins.e2b.supervisor", *words],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            pass_fds=(theirs.fileno(),),
-            start_new_session=True,  # Ctrl-C in a terminal is for the twin, which then takes this down in order
-        )
-        theirs.close()
-        self._pid_file.write_text(str(self._process.pid))
-
-    async def stop(self) -> None:
-        """Close the channel: the supervisor ends, and every sandbox with it."""
-        self.close()
-        if self._process is not None:
-            try:
-                await asyncio.wait_for(asyncio.to_thread(self._process.wait), 10)
-            except TimeoutError:
-                self._process.kill()
-            self._pid_file.unlink(missing_ok=True)
-
-    async def keep(self, identity: Identity, shares: Sequence[int], on_gone: Callable[[], None]) -> Keeper:
-        """A new sandbox's keeper, running as `identity`; `shares` are the files that admit it to its control groups."""
-        keeper = Keeper(on_gone)
-        theirs = keeper.open()
-        try:
-            reply = await self.request("keep", [theirs.fileno(), *shares], uid=identity.uid, gid=identity.gid)
-        except BaseException:
-            keeper.close()
-            raise
-        finally:
-            theirs.close()
-        keeper.pid = reply["keeper"]
-        return keeper
-
-
-class Keeper(Channel):
-    """The channel to one sandbox's keeper."""
-
-    pid: int = 0
-    """Its process, the host's number."""
-
-    async def inside(self, within: str, function: str, **arguments: Any) -> tuple[Any, list[int]]:
-        return await self.call(function, about={"within": within}, **arguments)

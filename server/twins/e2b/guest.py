@@ -24,7 +24,7 @@ from server.twins.e2b.walls import Walls
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from server.twins.e2b.channel import Keeper
+    from server.twins.e2b.supervision import Keeper
 
 __all__ = ["Child", "Guest", "close", "resize"]
 

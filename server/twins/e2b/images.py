@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from server.twins.e2b.machine import Machine, Machines
+    from server.twins.e2b.machine import Machine
+    from server.twins.e2b.machines import Machines
 
 PACK_LIMIT = 300.0
 """Seconds for all files of one sandbox."""

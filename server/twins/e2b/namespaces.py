@@ -11,6 +11,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from server.twins.e2b import egress
+from server.vm import image
+
 TMP_LIMIT = 512 << 20
 IN_MEMORY = ("/tmp", "/var/tmp", "/dev/shm")
 """Each holds `TMP_LIMIT` bytes at most, and the rest of what is in memory cannot be written to."""
@@ -96,6 +99,26 @@ def system() -> list[str]:
         elif path.is_dir():
             found += ["--ro-bind", str(path), str(path)]
     return found
+
+
+def environment(registry: str) -> dict[str, str]:
+    """The environment of every process."""
+    proxy = f"http://127.0.0.1:{egress.PORT}"
+    return {
+        "HOME": image.HOME,
+        "USER": image.USER,
+        "LOGNAME": image.USER,
+        "PATH": image.PATH,
+        "LANG": "C.UTF-8",
+        "TERM": "xterm-256color",
+        "TMPDIR": "/tmp",
+        "NODE_EXTRA_CA_CERTS": CERTIFICATES,
+        "NODE_USE_ENV_PROXY": "1",
+        **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), proxy),
+        **dict.fromkeys(("NO_PROXY", "no_proxy"), "localhost,127.0.0.1,::1"),
+        "npm_config_registry": registry,
+        "npm_config_update_notifier": "false",
+    }
 
 
 def _etc(folder: Path, certificates: Path) -> list[str]:

@@ -14,7 +14,8 @@ from server.twins.e2b.register import Register
 
 if TYPE_CHECKING:
     from server.twins.core import Records, Site
-    from server.twins.e2b.machine import Machine, Machines
+    from server.twins.e2b.machine import Machine
+    from server.twins.e2b.machines import Machines
 
 SHORTEST_WAKE = 300
 """Seconds a sandbox that traffic woke has at least."""

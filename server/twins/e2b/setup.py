@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from server.errors import StackError
 from server.twins.e2b import certificates, namespaces
 from server.twins.e2b import tier as tiers
-from server.twins.e2b.machine import TLS_PORT, Setup
+from server.twins.e2b.guards import Guards
+from server.twins.e2b.opening import TLS_PORT
 from server.twins.e2b.relay import Target
 
 if TYPE_CHECKING:
@@ -16,6 +18,23 @@ if TYPE_CHECKING:
 
     from server.local.home import Home
     from server.twins.core import Site
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What every sandbox of this twin is made from."""
+
+    home: Home
+    tier: tiers.Tier
+    parts: namespaces.Parts
+    services: Mapping[int, Target]
+    environment: Mapping[str, str]
+    registry: str | None
+    """Unset: the one the user's npm names, asked once while nobody waits yet."""
+    chain: Path
+    environ: Mapping[str, str]
+    pid_file: Path
+    guards: Guards = field(default_factory=Guards)
 
 
 def setup(  # noqa: PLR0917 - called once

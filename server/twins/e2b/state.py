@@ -16,7 +16,7 @@ from server.twins.e2b.templates import Catalog
 if TYPE_CHECKING:
     from server.twins.core import Records, Site
     from server.twins.e2b.limits import Quota
-    from server.twins.e2b.machine import Machines
+    from server.twins.e2b.machines import Machines
 
 READY_LIMIT = 30.0
 """Seconds a create waits for its template's start command."""
