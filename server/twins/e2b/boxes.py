@@ -12,7 +12,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from server.errors import StackError
-from server.local.identity import Identity, sandbox_identity
 from server.twins.e2b import cgroups, namespaces, quota
 from server.twins.e2b.errors import Died
 from server.twins.e2b.ground import Ground, can_tell_apart, modules
@@ -38,7 +37,7 @@ class Boxes:
         self._ground = ground
         self._on_gone: Callable[[str], None] = lambda _: None
         self._supervisor: Supervisor | None = None
-        self._users = Users(ground.folder, one_each=False)
+        self._users = Users(ground.folder, ground.guards.identity(), one_each=False)
         self._tell_apart = False
         self._groups: Groups | None = None
         self._ahead: dict[str, asyncio.Task[Keeper]] = {}
@@ -50,7 +49,7 @@ class Boxes:
         a sandbox that is not up any more, whoever ended it."""
         ground, self._on_gone = self._ground, on_gone
         self._tell_apart = await can_tell_apart(ground, self.supervisor())
-        self._users = Users(ground.folder, one_each=self._tell_apart)
+        self._users = Users(ground.folder, ground.guards.identity(), one_each=self._tell_apart)
         ground.folder.mkdir(parents=True, exist_ok=True)
         if os.geteuid() == 0:
             os.chown(ground.folder, 0, 0)
@@ -75,7 +74,7 @@ class Boxes:
     def supervisor(self) -> Supervisor:
         """The supervisor, a new one if the old has died."""
         if self._supervisor is None or not self._supervisor.running:
-            self._supervisor = Supervisor(sandbox_identity(), self._ground.pid_file)
+            self._supervisor = Supervisor(self._ground.guards.identity(), self._ground.pid_file)
             self._supervisor.start()
         return self._supervisor
 

@@ -9,13 +9,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from server.twins.e2b import heads
 from server.twins.e2b.relay import join
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
     from server.twins.e2b.network import Policy
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 DEFAULT_REGISTRY = "https://registry.npmjs.org/"
 NPM_LIMIT = 20.0
@@ -45,52 +48,72 @@ async def registry_of(node: Path, environ: Mapping[str, str]) -> str:
     return found if found.startswith(("http://", "https://")) else DEFAULT_REGISTRY
 
 
+async def resolved(host: str, port: int) -> list[str]:
+    """The addresses of a name, or of whatever else the system takes for one: `127.1`, `2130706433`."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=1)
+    return [str(sockaddr[0]) for *_, sockaddr in found]
+
+
 @dataclass(frozen=True)
 class Proxy:
     policy: Callable[[], Policy]
     """Who may be reached, asked for every connection."""
     environ: Mapping[str, str] = field(default_factory=dict[str, str])
     """The host's own environment: if it reaches the internet through a proxy, so do we."""
+    resolve: Callable[[str, int], Awaitable[list[str]]] = resolved
+    connect: Callable[[str, int], Awaitable[Streams]] = asyncio.open_connection
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async with asyncio.timeout(HEAD_LIMIT):
                 head = await reader.readuntil(b"\r\n\r\n")
-            method, target, _ = head.split(b"\r\n", 1)[0].decode("ascii").split(" ")
-            tunnel = method == "CONNECT"
-            parts = urlsplit(f"//{target}" if tunnel else target)
-            host, port = parts.hostname or "", parts.port or 80
+            request = heads.read(head)
         except (OSError, ValueError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             writer.close()
             return
+        host, port = request.host, request.port
         if not self.policy().admits(host, port):
             _refuse(writer, 403, f"{host}:{port} is not a host this sandbox may reach")
             return
         try:
             async with asyncio.timeout(CONNECT_LIMIT):
-                there = await self._dial(host, port)
+                there = await self.dial(host, port)
         except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError):
             _refuse(writer, 502, f"{host}:{port} cannot be reached from here")
             return
-        if tunnel:
+        if request.tunnel:
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         else:
-            there[1].write(_origin_form(head, method, target))
+            there[1].write(self.onward(request))
         await join((reader, writer), there)
 
-    async def _dial(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        if onward := self._onward(host):
-            return await _through(onward, host, port)
+    async def dial(self, host: str, port: int) -> Streams:
         # The address looked at is the address dialled, or a name could change its mind in between.
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=1)
-        addresses = [str(sockaddr[0]) for *_, sockaddr in found]
-        policy = self.policy()
-        for address in [each for each in addresses if policy.reaches(host, port, each)]:
+        onward = self._onward(host)
+        try:
+            found = await self.resolve(host, port)
+        except OSError:
+            if onward is None:
+                raise
+            found = []  # only the host's own proxy knows the name
+        addresses = [address for address in found if self.reaches(host, port, address)]
+        if found and not addresses:
+            raise OSError("it leads nowhere this sandbox may go")
+        if onward is not None:
+            return await _through(onward, host, port)
+        for address in addresses:
             try:
-                return await asyncio.open_connection(address, port)
+                return await self.connect(address, port)
             except OSError:
                 continue
         raise OSError("no address answers")
+
+    def reaches(self, host: str, port: int, address: str) -> bool:
+        return self.policy().reaches(host, port, address)
+
+    def onward(self, request: heads.Request) -> bytes:
+        """What the server is sent of a plain request's head."""
+        return heads.origin_form(request)
 
     def _onward(self, host: str) -> str | None:
         exempt = (self.environ.get("no_proxy") or self.environ.get("NO_PROXY") or "").split(",")
@@ -101,7 +124,7 @@ class Proxy:
         return self.environ.get("https_proxy") or self.environ.get("HTTPS_PROXY") or None
 
 
-async def _through(proxy: str, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _through(proxy: str, host: str, port: int) -> Streams:
     parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
     reader, writer = await asyncio.open_connection(
         parts.hostname, parts.port or 3128, ssl=parts.scheme == "https" or None
@@ -116,21 +139,6 @@ async def _through(proxy: str, host: str, port: int) -> tuple[asyncio.StreamRead
         writer.close()
         raise OSError("the host's proxy refused")
     return reader, writer
-
-
-def _origin_form(head: bytes, method: str, target: str) -> bytes:
-    """A plain request as its server expects it: the path alone, and one request a connection.
-
-    One only, because a second could name another host and would not be looked at again.
-    """
-    parts = urlsplit(target)
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    kept = [
-        line
-        for line in head.split(b"\r\n")[1:]
-        if line and not line.lower().startswith((b"proxy-", b"connection:", b"keep-alive:"))
-    ]
-    return b"\r\n".join([f"{method} {path} HTTP/1.1".encode(), *kept, b"Connection: close", b"", b""])
 
 
 def _refuse(writer: asyncio.StreamWriter, status: int, why: str) -> None:

@@ -43,7 +43,9 @@ async def can_tell_apart(ground: Ground, supervisor: Supervisor) -> bool:
         return False
     if not ground.parts.overlay:
         return True
-    keeper = await supervisor.keep(Users(ground.folder, one_each=True).take(), [], lambda: None)
+    keeper = await supervisor.keep(
+        Users(ground.folder, ground.guards.identity(), one_each=True).take(), [], lambda: None
+    )
     try:
         os.close(await _mapped(keeper, ground.parts.modules))
     except (OSError, StackError):

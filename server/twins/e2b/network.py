@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from server.twins.e2b.addresses import outside
 from server.twins.e2b.errors import wire
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class Policy:
         host = host.lower().rstrip(".")
         if f"{host}:{port}" in self.trusted:
             return True
-        return ipaddress.ip_address(address).is_global and (self._named(host, port) or self._net_admits(address))
+        return outside(address) and (self._named(host, port) or self._net_admits(address))
 
     def _named(self, host: str, port: int) -> bool:
         labels = host.split(".")

@@ -9,17 +9,18 @@ import os
 from typing import TYPE_CHECKING
 
 from server.errors import StackError
-from server.local.identity import Identity, sandbox_identity, session_users
+from server.local.identity import Identity, session_users
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 class Users:
-    """The users of the sandboxes in `folder`."""
+    """The users of the sandboxes in `folder`: one for each, or `shared` for all."""
 
-    def __init__(self, folder: Path, *, one_each: bool) -> None:
+    def __init__(self, folder: Path, shared: Identity, *, one_each: bool) -> None:
         self._folder = folder
+        self._shared = shared
         self._range = session_users(folder) if one_each else None
         self._taken: set[int] = set()
         self._next = 0
@@ -31,7 +32,7 @@ class Users:
     def take(self) -> Identity:
         """A free one. The one just given back is not the next to be taken, for something of it may linger."""
         if self._range is None:
-            return sandbox_identity()
+            return self._shared
         for _ in self._range:
             uid = self._range[self._next % len(self._range)]
             self._next += 1
@@ -45,7 +46,7 @@ class Users:
 
     def of(self, folder: Path) -> Identity:
         """The user of the sandbox whose folder this is."""
-        if sandbox_identity().uid is None:
+        if os.geteuid() != 0:
             return Identity()
         owner = folder.lstat()
         return Identity(owner.st_uid, owner.st_gid)
