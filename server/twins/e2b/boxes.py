@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from server.local.identity import Identity
     from server.twins.e2b.cgroups import Group, Groups
 
 REMOVED = ".removed"
