@@ -19,17 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
 # A database that does not answer holds the server up for no longer than this.
-_POSTGRES = {
-    "connect_timeout": 5,
-    "tcp_user_timeout": 10_000,
-    # A server that stops in the middle of a transaction loses it, and what it had locked.
-    "options": "-c statement_timeout=10000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=5000",
-}
+_PATIENCE = {"connect_timeout": 5, "tcp_user_timeout": 10_000}
+# A server that stops in the middle of a transaction loses it, and what it had locked.
+_LETS_GO = "-c idle_in_transaction_session_timeout=5000"
+_BOUNDED = f"{_LETS_GO} -c statement_timeout=10000 -c lock_timeout=5000"
 
 
 def open_engine(url: str) -> sa.Engine:
     """An engine with every table there. SQLite: readers and one writer do not wait for each other."""
-    engine = _postgres(url, **_POSTGRES) if _is_postgres(url) else _sqlite(url)
+    engine = _postgres(url, _BOUNDED) if _is_postgres(url) else _sqlite(url)
     if engine.dialect.name == "sqlite":
 
         @event.listens_for(engine, "begin")
@@ -46,7 +44,7 @@ def open_engine(url: str) -> sa.Engine:
 def open_journal(url: str) -> sa.Engine:
     """An engine for the workflow engine, which begins and ends its transactions in its own way."""
     if _is_postgres(url):
-        return _postgres(url, connect_timeout=5, tcp_user_timeout=10_000)
+        return _postgres(url, _LETS_GO)
     engine = _sqlite(url)
 
     @event.listens_for(engine, "connect")
@@ -60,7 +58,8 @@ def _is_postgres(url: str) -> bool:
     return sa.make_url(url).get_backend_name() in {"postgresql", "postgres"}
 
 
-def _postgres(url: str, **connect: Any) -> sa.Engine:
+def _postgres(url: str, options: str) -> sa.Engine:
+    connect = {**_PATIENCE, "options": options}
     psycopg = sa.make_url(url).set(drivername="postgresql+psycopg")
     return sa.create_engine(psycopg, pool_pre_ping=True, pool_size=10, max_overflow=20, connect_args=connect)
 

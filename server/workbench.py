@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 APP = "/app"
 MOST_OUTPUT = 30_000  # characters of each stream
 MOST_FILE = 100_000  # characters
+MOST_READ = 10 * MOST_FILE  # bytes: so many make as many characters even where secrets are masked
+LONGEST_SECRET = 4_000
 SCREENSHOT = "mk0r-preview.png"
 # The defaults are the image's own places; a sandbox without a root of its own names others.
 PREVIEW = (
@@ -89,13 +91,16 @@ class Workbench:
     async def read(self, session: Session, path: str) -> dict[str, Any]:
         where = _in_app(path)
         try:
-            data = await self._sandboxes.read(_vm(session), where)
+            data = await self._sandboxes.read(_vm(session), where, most=MOST_READ)
         except FileNotFoundError:
             raise UserError(
                 f"There is no file {where}.", next_action="List the folder with run_in_vm `ls`.", code="no_file"
             ) from None
         text = self._clean(session, data.decode(errors="replace"))
-        return {"path": where, "content": text[:MOST_FILE], "truncated": len(text) > MOST_FILE}
+        cut = len(data) >= MOST_READ
+        if cut:
+            text = text[:-LONGEST_SECRET]  # half of one is not recognised
+        return {"path": where, "content": text[:MOST_FILE], "truncated": cut or len(text) > MOST_FILE}
 
     async def preview(self, session: Session, path: str) -> tuple[dict[str, Any], str]:
         """What a phone shows at `path`, and its screenshot as base64 PNG."""

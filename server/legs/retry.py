@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 TRIES = 4
 FIRST_PAUSE = 0.5  # doubled each time, then cut by up to half
 LONGEST_UNBOUNDED = 30.0  # what is waited where nobody set a time
+INSIST_SECONDS = 0.5
 # 1,000 sessions in an hour of a dead vendor ask it 1,090 times: once each, and what this allows.
 BUCKET = 30
 REFILL_SECONDS = 60.0
@@ -29,10 +30,26 @@ _ends: ContextVar[float] = ContextVar("the leg's time ends", default=inf)
 @asynccontextmanager
 async def within(seconds: float) -> AsyncGenerator[None]:
     """Bound what is awaited inside, `TimeoutError` past it; retries in there know how much is left."""
-    token = _ends.set(asyncio.get_running_loop().time() + seconds)
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None  # noqa: S101 - a context manager is entered by a task
+    token = _ends.set(loop.time() + seconds)
+    extra = 0
+
+    def insist() -> None:
+        # A cancellation can get lost where an SDK uses `asyncio.wait_for` (Python 3.11), so one is not enough.
+        nonlocal extra, insisting
+        extra += task.cancel()
+        insisting = loop.call_later(INSIST_SECONDS, insist)
+
+    insisting = loop.call_later(seconds + INSIST_SECONDS, insist)
     try:
         async with asyncio.timeout(seconds):
-            yield
+            try:
+                yield
+            finally:
+                insisting.cancel()
+                for _ in range(extra):
+                    task.uncancel()
     finally:
         _ends.reset(token)
 

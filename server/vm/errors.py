@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from server.errors import LegError
+from server.errors import LegError, Mk0rError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -19,10 +20,11 @@ def translated() -> Generator[None]:
     """Raise `LegError` for what the E2B SDK raises; a missing file stays `FileNotFoundException`."""
     import e2b
     import httpx
+    from connectrpc.errors import ConnectError
 
     try:
         yield
-    except e2b.FileNotFoundException:
+    except (e2b.FileNotFoundException, Mk0rError):
         raise
     except e2b.AuthenticationException:
         raise LegError(
@@ -43,8 +45,10 @@ def translated() -> Generator[None]:
         raise LegError("The VM did not answer in time.", code="timed_out", next_action=_AGAIN, retryable=True) from None
     except (e2b.SandboxException, httpx.TransportError, OSError) as error:
         raise _of(getattr(error, "status_code", None)) from None
-    except (ValueError, KeyError, TypeError, AttributeError):
-        # What the SDK raises where an answer is not what it expects.
+    except ConnectError:
+        raise LegError("The VM could not be reached.", code="unreachable", next_action=_AGAIN, retryable=True) from None
+    except Exception as error:  # noqa: BLE001 - where an answer surprises it, the SDK raises whatever came up
+        logging.getLogger("mk0r").warning("the E2B SDK raised %s", type(error).__name__)
         raise LegError(
             "E2B answered something this version does not understand.",
             code="bad_answer",

@@ -23,6 +23,8 @@ Result = TypeVar("Result")
 PREVIEW_PORT = 5173
 TIMED_OUT = 124  # what timeout(1) exits with
 REQUEST_SECONDS = 30
+READ_SECONDS = 60
+MOST_READ = 100 * 2**20 + 1  # one more than the largest bundle: what is too large can be told
 # Tells the app's first answer without a browser: asks until the page answers, for at most a minute.
 WAIT_FOR_APP = (
     "const end=Date.now()+60000;"
@@ -101,18 +103,32 @@ class Sandboxes:
 
     async def write(self, sandbox_id: str, files: Mapping[str, str | bytes]) -> None:
         """Write files by absolute path, making their folders."""
-        entries: Any = [{"path": path, "data": data} for path, data in files.items()]
-        await self._with(sandbox_id, lambda sandbox: sandbox.files.write_files(entries, user="root"))
-
-    async def read(self, sandbox_id: str, path: str) -> bytes:
-        """Raises `FileNotFoundError`."""
         from e2b import FileNotFoundException
 
+        entries: Any = [{"path": path, "data": data} for path, data in files.items()]
         try:
-            data = await self._with(sandbox_id, lambda sandbox: sandbox.files.read(path, format="bytes", user="root"))
+            await self._with(sandbox_id, lambda sandbox: sandbox.files.write_files(entries, user="root"))
+        except FileNotFoundException:
+            raise _unwritten() from None
+
+    async def read(self, sandbox_id: str, path: str, *, most: int = MOST_READ) -> bytes:
+        """The file's first `most` bytes. Raises `FileNotFoundError`."""
+        from e2b import FileNotFoundException
+
+        async def attempt(sandbox: AsyncSandbox) -> bytes:
+            data = bytearray()
+            reader = await sandbox.files.read(path, format="stream", user="root", request_timeout=READ_SECONDS)
+            async with reader:
+                async for chunk in reader:
+                    data += chunk
+                    if len(data) >= most:
+                        break
+            return bytes(data[:most])
+
+        try:
+            return await self._with(sandbox_id, attempt)
         except FileNotFoundException:
             raise FileNotFoundError(path) from None
-        return bytes(data)
 
     async def replace_private(self, sandbox_id: str, path: str, text: str) -> None:
         """Put `text` at `path`, mode 0600, whole or not at all, whoever else does the same just now."""
@@ -140,12 +156,7 @@ class Sandboxes:
     async def _must(self, sandbox_id: str, folder: str, command: str) -> None:
         result = await self.run(sandbox_id, command, cwd=folder)
         if result.exit_code != 0:
-            raise LegError(
-                "The VM could not write a file.",
-                code="vm_write",
-                next_action="Check the VM's disk with run_in_vm `df -h`, then provision again.",
-                retryable=True,
-            )
+            raise _unwritten()
 
     async def _sandbox(self, sandbox_id: str) -> AsyncSandbox:
         return self._open.get(sandbox_id) or await self.open(sandbox_id)
@@ -179,3 +190,12 @@ class Sandboxes:
             "retries": 0,  # ours is the one retry policy
         }
         return {name: value for name, value in options.items() if value is not None}
+
+
+def _unwritten() -> LegError:
+    return LegError(
+        "The VM could not write a file.",
+        code="vm_write",
+        next_action="Check the VM's disk with run_in_vm `df -h`, then provision again.",
+        retryable=True,
+    )

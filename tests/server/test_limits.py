@@ -1,0 +1,139 @@
+"""The vendors' rate limits: one for all servers, a burst for who comes alone, fair and full under load."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from server import limits
+from server.errors import BadInput, LegError
+from server.legs.retry import within
+from server.limits import VendorTurns
+from server.settings import Settings
+
+if TYPE_CHECKING:
+    from server.books import Books
+
+SESSIONS = 1000
+PATIENT = 1e9
+
+
+class Clock:
+    """A moment that passes when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def turns(books: Books, text: str, clock: Clock | None = None) -> VendorTurns:
+    return VendorTurns(books.engine, "GitHub", limits.read(text), clock=clock)
+
+
+def most_in(moments: list[float], seconds: float) -> int:
+    """The most that fall into any window of this length."""
+    first = most = 0
+    for last, moment in enumerate(moments):
+        while moment - moments[first] >= seconds:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+def as_fast_as_allowed(text: str) -> float:
+    """Seconds that as many take when each goes the moment the vendor itself would let it."""
+    moments: list[float] = []
+    for _ in range(SESSIONS):
+        behind = [(limit.most, limit.seconds) for limit in limits.read(text) if len(moments) >= limit.most]
+        moments.append(max((moments[-most] + seconds for most, seconds in behind), default=0.0))
+    return moments[-1]
+
+
+@pytest.mark.parametrize("text", ["80/m 500/h", "2/s", "1/s"])
+def test_a_thousand_at_once_are_never_too_many_never_slow_and_in_order(books: Books, text: str) -> None:
+    clock = Clock()
+    servers = [turns(books, text, clock) for _ in range(3)]
+    moments = [clock.now + servers[n % 3].reserve(PATIENT) for n in range(SESSIONS)]
+    assert moments == sorted(moments), "whoever asked first goes first"
+    for limit in limits.read(text):
+        assert most_in(moments, limit.seconds) <= limit.most
+    assert moments[-1] - moments[0] <= as_fast_as_allowed(text) / 0.95
+
+
+def test_whoever_comes_alone_waits_for_nothing(books: Books) -> None:
+    clock = Clock()
+    resend = turns(books, "2/s", clock)
+    assert [resend.reserve(PATIENT) for _ in range(2)] == [0, 0]
+    assert resend.reserve(PATIENT) == pytest.approx(1.04)
+    clock.now += 60
+    assert [resend.reserve(PATIENT) for _ in range(2)] == [0, 0]
+
+
+def test_a_turn_that_comes_too_late_is_not_taken(books: Books) -> None:
+    clock = Clock()
+    one = turns(books, "1/m", clock)
+    one.reserve(PATIENT)
+    for _ in range(3):
+        with pytest.raises(LegError) as caught:
+            one.reserve(10)
+        assert (caught.value.code, caught.value.retryable) == ("rate_limited", True)
+    assert one.reserve(PATIENT) == pytest.approx(62, abs=1), "the impatient have not made the line longer"
+
+
+async def test_the_leg_is_told_at_once_that_its_time_will_not_do(books: Books) -> None:
+    one = turns(books, "1/h")
+    async with asyncio.timeout(5):
+        async with within(5):
+            await one.take()
+            with pytest.raises(LegError, match="takes no more requests for 60 minutes"):
+                await one.take()
+
+
+async def test_when_the_vendor_asks_for_quiet_all_servers_are_quiet(books: Books) -> None:
+    clock = Clock()
+    here, there = (turns(books, "80/m 500/h", clock) for _ in range(2))
+    here.reserve(PATIENT)
+    await here.hold(30)
+    await here.hold(10)
+    assert there.reserve(PATIENT) == pytest.approx(30)
+    clock.now += 31
+    assert there.reserve(PATIENT) == 0
+
+
+def test_servers_that_reserve_at_once_get_different_turns(books: Books) -> None:
+    clock = Clock()
+    servers = [turns(books, "10/m", clock) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        waits = sorted(wait for many in pool.map(_reserve_ten, servers) for wait in many)
+    assert [waits.count(pytest.approx(62 * n, abs=0.1)) for n in range(4)] == [10, 10, 10, 10]
+
+
+def _reserve_ten(server: VendorTurns) -> list[float]:
+    return [server.reserve(PATIENT) for _ in range(10)]
+
+
+async def test_zero_is_no_limit_and_touches_nothing() -> None:
+    nobody: object = None
+    await VendorTurns(nobody, "GitHub", limits.read("0")).take()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", ["", "fast", "80", "80/x", "0/m", "-1/s", "80/m 5"])
+def test_what_is_no_limit_is_refused(text: str) -> None:
+    with pytest.raises(BadInput, match="is no rate limit"):
+        limits.read(text)
+
+
+def test_the_vendors_own_limits_are_the_defaults() -> None:
+    settings = Settings()
+    known = (settings.limit_neon, settings.limit_resend, settings.limit_github, settings.limit_e2b)
+    assert [[(limit.most, limit.seconds) for limit in limits.read(text)] for text in known] == [
+        [(700, 60)],
+        [(2, 1)],
+        [(80, 60), (500, 3600)],
+        [(1, 1)],
+    ]
