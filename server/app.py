@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from server.durable import Durable
     from server.local.home import Home
     from server.provision import Provisioner
+    from server.reaper import Reaper
     from server.schedules import Schedules
     from server.sessions import Sessions
     from server.settings import Settings
@@ -51,6 +52,7 @@ class Core:
     sandboxes: Sandboxes
     schedules: Schedules
     durable: Durable
+    reaper: Reaper
     contacts: Contacts
     mcp: MCPServer[Any]
 
@@ -109,6 +111,7 @@ async def open_core(
             sandboxes=sandboxes,
             schedules=schedules,
             durable=durable,
+            reaper=parts.reaper(settings, books, legs, provisioner.ending),
             contacts=Contacts(books.sessions, books.vault, vendors["mail"]),
             mcp=build_mcp(bench),
         )

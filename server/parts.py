@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from server.legs.retry import Retries
 from server.legs.vendor import Dialect, Vendor
 from server.limits import VendorTurns
 from server.provision import Provisioner
+from server.reaper import Reaper
 from server.secrets import Secret
 from server.vm.leg import VmLeg
 
@@ -86,6 +88,18 @@ def provisioner(
     attempts = Attempts(books, legs, environment, budget_seconds=budget, clock=clock, at=at)
     ending = Ending(books, legs, budget_seconds=budget, at=at)
     return Provisioner(books, attempts, environment, ending, durable, clock=clock, at=at)
+
+
+def reaper(settings: Settings, books: Books, legs: dict[LegName, Leg], ending: Ending) -> Reaper:
+    hours = settings.session_ttl_hours
+    return Reaper(
+        books,
+        legs,
+        ending,
+        grace=timedelta(minutes=settings.reap_grace_minutes),
+        cap=settings.reap_cap,
+        ttl=timedelta(hours=hours) if hours else None,
+    )
 
 
 def _retries() -> Retries:

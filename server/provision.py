@@ -48,7 +48,7 @@ class Provisioner:
         self._clock = clock
         self._at = at
         self.attempts = attempts
-        self._ending = ending
+        self.ending = ending
         self.restore = environment.restore
         self.destroy = ending.destroy
 
@@ -102,12 +102,12 @@ class Provisioner:
 
     async def recover(self) -> None:
         """Go on with what was saved and is worked on by nobody: at start-up, and once a minute for ever."""
-        await self._ending.recover(broken_off_for=timedelta(0))
+        await self.ending.recover(broken_off_for=timedelta(0))
         while True:
             for slug in self._sessions.unfinished():
                 await self._ensure(self._sessions.by_slug(slug))
             await asyncio.sleep(RECOVER_SECONDS)
-            await self._ending.recover()
+            await self.ending.recover()
 
     async def wait(self, slug: str, seconds: float) -> Session:
         """The session once provisioning has ended, or as it is after `seconds`."""

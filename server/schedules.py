@@ -11,7 +11,7 @@ import asyncio
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
@@ -102,7 +102,11 @@ class Schedules:
             listed = json.loads(told.stdout)["jobs"]
         except (LegError, ValueError, KeyError, TypeError):
             return self.of(session.slug)
-        declared = [job for each in listed[:MOST_JOBS] if (job := _checked(each))] if isinstance(listed, list) else []
+        declared = (
+            [job for each in cast("list[Any]", listed)[:MOST_JOBS] if (job := _checked(each))]
+            if isinstance(listed, list)
+            else []
+        )
         self._keep(session.slug, declared)
         return declared
 

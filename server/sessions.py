@@ -98,6 +98,12 @@ class Sessions:
         asked = sa.and_(SESSIONS.c.state != "destroyed", SESSIONS.c.ending_at < before)
         return self._slugs(sa.select(SESSIONS.c.slug).where(asked))
 
+    def unused(self, *, since: datetime) -> list[str]:
+        """Those whose key was last used before that, the longest unused first."""
+        used = sa.func.coalesce(SESSIONS.c.used_at, SESSIONS.c.created_at)
+        idle = sa.and_(SESSIONS.c.state != "destroyed", SESSIONS.c.ending_at.is_(None), used <= since)
+        return [*self._slugs(sa.select(SESSIONS.c.slug).where(idle).order_by(used))]
+
     def key_of(self, slug: str) -> SessionKey:
         """For our own host of the model, which continues a run after a crash."""
         return SessionKey(self._vault.get(slug, legs=[SESSION_LEG])["session_key"].reveal())

@@ -76,6 +76,10 @@ class Settings(BaseSettings):
     limit_e2b: str = Field(default="1/s", validation_alias=_named("MK0R_LIMIT_E2B"))
 
     leg_budget_seconds: float = Field(default=60, gt=0, validation_alias=_named("MK0R_LEG_BUDGET_SECONDS"))
+    session_ttl_hours: float = Field(default=0, ge=0, validation_alias=_named("MK0R_SESSION_TTL_HOURS"))
+    """Sessions unused for so long are abandoned, and the reaper may end them; 0 keeps them for ever."""
+    reap_grace_minutes: float = Field(default=60, ge=0, validation_alias=_named("MK0R_REAP_GRACE_MINUTES"))
+    reap_cap: int = Field(default=100, ge=1, validation_alias=_named("MK0R_REAP_CAP"))
     worker_alive_seconds: float = Field(default=15, ge=0.5, validation_alias=_named("MK0R_WORKER_ALIVE_SECONDS"))
     public_url: str | None = Field(default=None, validation_alias=_named("MK0R_PUBLIC_URL"))
     database_url: Secret | None = Field(default=None, validation_alias=_named("MK0R_DATABASE_URL"))

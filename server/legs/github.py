@@ -84,8 +84,7 @@ class GitHubLeg:
             found = self._vendor.read(_Repositories, {"items": answer.body}).items
             for repository in found:
                 if is_ours(repository.name) and self._is_marked(repository.name, repository):
-                    reference = {"full_name": repository.full_name, "url": repository.html_url}
-                    yield Listed(repository.name, reference, repository.created_at)
+                    yield Listed(repository.name, {"name": repository.name}, repository.created_at)
             if not found:
                 return
 

@@ -3,6 +3,9 @@
 python -m tests.faults.matrix [--sample N] [--seed S] [--calls PREFIX] [--at-once K]
 """
 
+# pyright: reportPrivateUsage=false
+# (a test may look inside)
+
 from __future__ import annotations
 
 import argparse

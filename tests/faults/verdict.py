@@ -1,5 +1,9 @@
 """Whether a session is what its record says: one of everything, all of it in use, nothing besides."""
 
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# pyright: reportArgumentType=false, reportPrivateUsage=false
+# (small stand-ins and executors map lambdas whose types are not spelled out)
+
 from __future__ import annotations
 
 from collections import Counter

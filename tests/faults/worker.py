@@ -3,6 +3,9 @@
 A plan comes in as JSON; what came of it goes out as JSON, if the process lives to write it.
 """
 
+# pyright: reportPrivateUsage=false
+# (a test may look inside)
+
 from __future__ import annotations
 
 import asyncio

@@ -1,5 +1,9 @@
 """The vendors' rate limits: one for all servers, a burst for who comes alone, fair and full under load."""
 
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# pyright: reportArgumentType=false, reportPrivateUsage=false
+# (small stand-ins and executors map lambdas whose types are not spelled out)
+
 from __future__ import annotations
 
 import asyncio

@@ -1,5 +1,9 @@
 """Look before you make: each leg by its vendor's own means, and never "absent" from a listing with holes."""
 
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# pyright: reportArgumentType=false, reportPrivateUsage=false
+# (small stand-ins and executors map lambdas whose types are not spelled out)
+
 from __future__ import annotations
 
 import json

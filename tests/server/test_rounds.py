@@ -1,5 +1,9 @@
 """The state machine of provisioning, in both kinds of database: who may begin, who may record, who is overtaken."""
 
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# pyright: reportArgumentType=false, reportPrivateUsage=false
+# (small stand-ins and executors map lambdas whose types are not spelled out)
+
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor

@@ -1,5 +1,9 @@
 """Session key → slug → record, in both kinds of database."""
 
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# pyright: reportArgumentType=false, reportPrivateUsage=false
+# (small stand-ins and executors map lambdas whose types are not spelled out)
+
 from __future__ import annotations
 
 import asyncio

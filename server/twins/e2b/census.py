@@ -36,15 +36,6 @@ class Held:
     """How much of the memory each process holds open."""
 
 
-def free_memory() -> int:
-    """Bytes this machine could still give away."""
-    with contextlib.suppress(OSError), open("/proc/meminfo", "rb") as table:  # noqa: PTH123 - a kernel file
-        for line in table:
-            if line.startswith(b"MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return 0
-
-
 def trees(roots: Sequence[int]) -> dict[int, list[Process]]:
     """Everything below each of `roots`, which are not counted themselves."""
     children: dict[int, list[Process]] = defaultdict(list)

@@ -98,6 +98,7 @@ class Channel:
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(ConnectionResetError("the supervisor is gone"))
+                waiting.exception()  # whoever waited may have left, and then nobody else asks for it
         for ended in self._exits.values():
             if not ended.done():
                 ended.set_result(-signal.SIGKILL)

@@ -67,12 +67,12 @@ class Proxy:
         try:
             async with asyncio.timeout(HEAD_LIMIT):
                 head = await reader.readuntil(b"\r\n\r\n")
-            request = heads.read(head)
+            request = self.read(head)
         except (OSError, ValueError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             writer.close()
             return
         host, port = request.host, request.port
-        if not self.policy().admits(host, port):
+        if not self.admits(host, port):
             _refuse(writer, 403, f"{host}:{port} is not a host this sandbox may reach")
             return
         try:
@@ -107,6 +107,12 @@ class Proxy:
             except OSError:
                 continue
         raise OSError("no address answers")
+
+    def read(self, head: bytes) -> heads.Request:
+        return heads.read(head)
+
+    def admits(self, host: str, port: int) -> bool:
+        return self.policy().admits(host, port)
 
     def reaches(self, host: str, port: int, address: str) -> bool:
         return self.policy().reaches(host, port, address)

@@ -27,6 +27,10 @@ def read(head: bytes) -> Request:
     """Raises `ValueError` for what is not a proxy's request, or could be read in two ways."""
     if NOT_A_LINE.search(head):
         raise ValueError("lines that do not end as they should")
+    return parsed(head)
+
+
+def parsed(head: bytes) -> Request:
     first, *headers = head.split(b"\r\n")
     method, target, _ = first.decode("ascii").split(" ")
     parts = urlsplit(f"//{target}" if method == "CONNECT" else target)

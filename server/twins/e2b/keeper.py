@@ -12,6 +12,7 @@ import contextlib
 import os
 import signal
 import struct
+import time
 from typing import TYPE_CHECKING, Any
 
 from server.twins.e2b import confine, inside, joining, launch, mounts, sysctls, wire
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 INDEX = struct.Struct("i")
+BURIAL_LIMIT = 5.0
+"""Seconds a killed sandbox's processes may take to end; one may be stuck in the kernel, waiting for a disk."""
 
 
 class Keeper(Answering):
@@ -93,15 +96,24 @@ class Keeper(Answering):
             self._init.kill()  # its child, process 1 of the sandbox, dies with it and takes the rest along
             self._init.wait()
             self._init = None
-            # Process 1 is our child now. It ends when all others have, and been waited for by us.
-            with contextlib.suppress(ChildProcessError):
-                while os.waitpid(-1, 0)[0] != self._first:
-                    pass
+            self._bury()
         if self._jail:
             for pid in self._running:  # where there is no /proc to find more in
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(pid, signal.SIGKILL)
             inside.kill_jail(self._jail, signal.SIGKILL)
+
+    def _bury(self) -> None:
+        """Wait for process 1, which is our child now: it ends when all others have, and have been waited for by us."""
+        end = time.monotonic() + BURIAL_LIMIT
+        with contextlib.suppress(ChildProcessError, ProcessLookupError):
+            os.kill(self._first, signal.SIGKILL)
+            while time.monotonic() < end:
+                ended, _ = os.waitpid(-1, os.WNOHANG)
+                if ended == self._first:
+                    return
+                if not ended:
+                    time.sleep(0.0005)
 
     def _ended(self, pid: int, status: int) -> None:
         if pid in self._running:

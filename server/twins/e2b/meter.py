@@ -1,7 +1,7 @@
 """Watches what sandboxes take of memory and disk where nothing holds them more firmly, and ends what takes too much.
 
 It comes late by a moment, so a sandbox may go over its share for that long; a control group or a quota never lets it.
-Looking is cheap when the machine's free memory and disk have not moved, and they are asked first.
+Folders are only walked when the machine's free disk has shrunk, or after a while.
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PAUSE = 0.25
-AT_LEAST_EVERY = 20
-"""Looks at the machine without one at the sandboxes."""
+FILES_EVERY = 2
+"""Looks at the processes' memory for one at the files they hold open."""
+
+DISK_EVERY = 10
+"""Looks for one at the folders, where the machine's disk has not moved."""
 
 STEP = 64 << 20
-"""Bytes the machine's free memory or disk may shrink by before the sandboxes are looked at."""
+"""Bytes the machine's free disk may shrink by before the sandboxes' folders are looked at."""
 
 FILES_STEP = 5_000
 WROTE = 1 << 20
@@ -48,6 +50,7 @@ class Watched:
     memory: bool
     disk: bool
     end_all: Callable[[], Awaitable[None]]
+    held: census.Held = field(default_factory=census.Held)
     written: dict[int, int] = field(default_factory=dict[int, int])
     allowed: int = 0
     """Bytes it kept when it was last told: it may stay there, and not grow."""
@@ -59,8 +62,8 @@ class Meter:
         self._shares = shares
         self._measure = measure
         self._watched: dict[str, Watched] = {}
-        self._room = (0, 0, 0)
-        self._idle = 0
+        self._room = (0, 0)
+        self._looks = 0
 
     def add(self, name: str, watched: Watched) -> None:
         self._watched[name] = watched
@@ -70,42 +73,51 @@ class Meter:
 
     async def run(self) -> None:
         while True:
-            await asyncio.sleep(PAUSE)
-            if self._watched and self._has_moved():
-                try:
-                    await self._look()
-                except Exception:  # the watch goes on
-                    log.exception("the sandboxes could not be measured")
+            await asyncio.sleep(self._shares.pause)
+            self._looks += 1
+            try:
+                if any(each.memory for each in self._watched.values()):
+                    await self._look_at_memory()
+                if any(each.disk for each in self._watched.values()) and self._disk_has_shrunk():
+                    await self._look_at_disk()
+            except Exception:  # the watch goes on
+                log.exception("the sandboxes could not be measured")
 
-    def _has_moved(self) -> bool:
+    def _disk_has_shrunk(self) -> bool:
         disk = os.statvfs(self._folder)
-        room = (census.free_memory(), disk.f_bavail * disk.f_frsize, disk.f_favail)
-        steps = (min(STEP, self._shares.memory // 8), min(STEP, self._shares.disk // 8))
-        limits = (*steps, min(FILES_STEP, self._shares.files // 8))
+        room = (disk.f_bavail * disk.f_frsize, disk.f_favail)
+        limits = (min(STEP, self._shares.disk // 8), min(FILES_STEP, self._shares.files // 8))
         shrunk = any(before - now > limit for before, now, limit in zip(self._room, room, limits, strict=True))
-        self._idle += 1
-        if shrunk or self._idle >= AT_LEAST_EVERY:
-            self._room, self._idle = room, 0
+        if shrunk or self._looks % DISK_EVERY == 0:
+            self._room = room
             return True
-        self._room = tuple(max(pair) for pair in zip(self._room, room, strict=True))  # type: ignore[assignment]
+        self._room = (max(self._room[0], room[0]), max(self._room[1], room[1]))
         return False
 
-    async def _look(self) -> None:
-        trees = await asyncio.to_thread(census.trees, [each.keeper for each in self._watched.values()])
-        for watched in [*self._watched.values()]:
-            tree = trees.get(watched.keeper, [])
-            held = await asyncio.to_thread(census.held, tree)
-            if watched.memory:
-                await self._memory(watched, tree, held)
+    async def _trees(self) -> list[tuple[Watched, list[census.Process]]]:
+        found = await asyncio.to_thread(census.trees, [each.keeper for each in self._watched.values()])
+        return [(each, found.get(each.keeper, [])) for each in self._watched.values()]
+
+    async def _look_at_memory(self) -> None:
+        for watched, tree in await self._trees():
+            if self._looks % FILES_EVERY == 0:
+                watched.held = await asyncio.to_thread(census.held, tree)
+            await self._memory(watched, tree)
+
+    async def _look_at_disk(self) -> None:
+        for watched, tree in await self._trees():
             if watched.disk:
+                held = await asyncio.to_thread(census.held, tree)
                 await self._disk(watched, tree, held.disk)
 
-    async def _memory(self, watched: Watched, tree: list[census.Process], held: census.Held) -> None:
+    async def _memory(self, watched: Watched, tree: list[census.Process]) -> None:
+        held = watched.held
         if sum(each.resident for each in tree) + held.memory <= self._shares.memory:
             return  # even counting shared pages as often as they are shared
         sizes = await asyncio.to_thread(lambda: {each.pid: census.memory(each) for each in tree})
         if sum(sizes.values()) + held.memory > self._shares.memory:
             census.kill(max(tree, key=lambda each: sizes[each.pid] + held.by.get(each.pid, 0)))
+            watched.held = census.Held()  # of what it held nothing may be left
             watched.notices.said.append(notices.memory(self._shares.memory))
 
     async def _disk(self, watched: Watched, tree: list[census.Process], beside: int) -> None:

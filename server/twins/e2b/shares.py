@@ -17,3 +17,5 @@ class Shares:
     """Bytes of its own files; what it has of the template does not count."""
     files: int = 400_000
     """How many of them, folders included."""
+    pause: float = 0.5
+    """Seconds between two looks of the watch."""

@@ -1,4 +1,4 @@
-"""The one parent of every sandbox: `python -P -m server.twins.e2b.supervisor FD UID GID`.
+"""The one parent of every sandbox: `python -P -m server.twins.e2b.supervisor FD UID GID`, with 0 for who we are.
 
 A process of its own, because joining a user namespace needs a single thread, and because it must not be root: when
 the twin is, this one gives that up before it reads its first request, with everything it needs already in memory (the
@@ -62,7 +62,7 @@ def _keep(parent: int, message: dict[str, Any], files: list[int]) -> None:
 
 def _settle(message: dict[str, Any]) -> None:
     """Become the sandbox's user, which is nobody else's, with no right left to become another."""
-    if message["uid"] is not None:
+    if message["uid"]:
         confine.become(message["uid"], message["gid"])
         confine.drop_capabilities()
     confine.prctl(confine.PR_SET_DUMPABLE, 0)
@@ -73,7 +73,7 @@ def main(channel: int, uid: int, gid: int) -> None:
     fence.load()
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as out:  # noqa: PTH123 - a kernel file
         out.write(str(OOM_SCORE))
-    if os.geteuid() == 0:
+    if uid and os.geteuid() == 0:
         confine.step_down(uid, gid)
     confine.prctl(confine.PR_SET_DUMPABLE, 0)
     os.set_inheritable(channel, False)

@@ -30,8 +30,6 @@ class Walls:
     """The sandbox's namespaces a process joins."""
     capabilities: bool = False
     """Whether it keeps those that joining gave it."""
-    files: bool = False
-    """Whether it keeps the keeper's open files."""
     no_new_privileges: bool = True
     filter: bytes = field(default_factory=seccomp.program)
     """The system calls it may make."""
@@ -42,7 +40,6 @@ class Walls:
         return {
             "namespaces": [*self.namespaces],
             "capabilities": self.capabilities,
-            "keep_files": self.files,
             "no_new_privileges": self.no_new_privileges,
             "filter": base64.b64encode(self.filter).decode(),
             "limits": dict(self.limits),

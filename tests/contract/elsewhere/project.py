@@ -1,5 +1,8 @@
 """A project that knows nothing of mk0r: the vendors' own SDKs, pointed nowhere but by the environment."""
 
+# pyright: basic, reportMissingTypeStubs=false, reportAttributeAccessIssue=false
+# (the project is anybody's, and one SDK is untyped)
+
 from __future__ import annotations
 
 import os
@@ -11,7 +14,9 @@ import resend
 from e2b import Sandbox
 from neon_api import NeonAPI
 
-sent = resend.Emails.send({"from": "app@mk0r.localhost", "to": "delivered@resend.dev", "subject": "Hello", "text": "Hi"})
+sent = resend.Emails.send(
+    {"from": "app@mk0r.localhost", "to": "delivered@resend.dev", "subject": "Hello", "text": "Hi"}
+)
 print("mail", sent["id"])
 
 neon = NeonAPI(os.environ["NEON_API_KEY"], base_url=os.environ["NEON_API_HOST"] + "/")

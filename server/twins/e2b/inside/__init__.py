@@ -8,6 +8,7 @@ All of it is imported when the supervisor starts: by the time it is needed its f
 from __future__ import annotations
 
 import array
+import contextlib
 import errno
 import json
 import os
@@ -42,7 +43,7 @@ FUNCTIONS: dict[str, Callable[..., Answer]] = {
 
 def start(jail: Jail, job: dict[str, Any], files: list[int]) -> None:
     """Become the process a job describes. Reports its process id, then, if it comes to that, why it could not start."""
-    report, *standard = files if job["keep_files"] else confine.keep_only(files)
+    report, *standard = confine.keep_only(files)
     os.write(report, json.dumps({"pid": os.getpid()}).encode() + b"\n")
     try:
         if jail:
@@ -69,7 +70,7 @@ def answer(
         message = {"ok": result}
     except OSError as error:
         message, found = {"error": errno.errorcode.get(error.errno or 0, "EIO"), "message": str(error)}, []
-    with socket.socket(fileno=os.dup(reply)) as channel:
+    with socket.socket(fileno=os.dup(reply)) as channel, contextlib.suppress(BrokenPipeError):  # nobody waits any more
         channel.setblocking(True)
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", found))] if found else []
         channel.sendmsg([b"\n"], rights)
