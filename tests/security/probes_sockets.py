@@ -2,68 +2,10 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Awaitable, Callable  # noqa: TC003
-from dataclasses import replace
-
-from server.twins.e2b.network import Policy
+from tests.security import attempts_sockets as attempts
 from tests.security.lifting import CAPABILITIES, FILTER, INNER_USER, NETWORK
-from tests.security.probe import Probe, python
+from tests.security.probe import Probe
 from tests.security.ways_out import ADDRESSES, ADDRESSES_BEHIND, BEHIND, HOST_HEADER, LINES, NAMES, ONE_REQUEST, PINNED
-from tests.security.world import World  # noqa: TC001
-
-CURL = "curl -sS --max-time 8 --noproxy '*'"
-THROUGH = "curl -sS --max-time 8 --noproxy '' -x http://127.0.0.1:3128"
-NAMED = Policy(names=frozenset({"public.example", "turning.example"}))
-
-
-def with_policy(policy: Policy, script: str) -> Callable[[World], Awaitable[str]]:
-    async def attempt(world: World) -> str:
-        world.attacker.policy = policy
-        return await world.run(script)
-
-    return attempt
-
-
-def asked(place: str) -> Callable[[World], Awaitable[str]]:
-    """Ask an open way out for a place on the machine's own side, both ways a proxy can be asked."""
-    url = f"http://{place}:@port@/"
-    return with_policy(Policy(open=True), f"{THROUGH} {url}; {THROUGH} --proxytunnel {url}")
-
-
-def raw(*lines: str) -> str:
-    """Say this to the way out, as it is."""
-    said = "\\r\\n".join(lines)
-    return f"exec 3<>/dev/tcp/127.0.0.1/3128; printf '{said}' >&3; timeout 1 cat <&3"
-
-
-def opens(family: int, kind: int, protocol: int = 0) -> Callable[[], bool]:
-    """Whether the test's own process can make such a socket."""
-
-    def can() -> bool:
-        try:
-            socket.socket(family, kind, protocol).close()
-        except OSError:
-            return False
-        return True
-
-    return can
-
-
-def made(family: int, kind: int, protocol: int = 0) -> str:
-    return python(f"import socket\nsocket.socket({family}, {int(kind)}, {protocol})\nprint('ESCAPED')")
-
-
-async def _neighbours_port(world: World) -> str:
-    shared = world.attacker.guest.walls.namespaces
-    world.neighbour.guest.walls = replace(world.neighbour.guest.walls, namespaces=shared)
-    await world.start(
-        "python3 -u -c \"import http.server as h; s = h.HTTPServer(('127.0.0.1', 18765), h.SimpleHTTPRequestHandler); "
-        "print('up'); s.serve_forever()\" 2> /dev/null",
-        of=world.neighbour,
-    )
-    return await world.run(f"{CURL} http://127.0.0.1:18765/ -o /dev/null && echo ESCAPED")
-
 
 ELSEWHERE = {
     "the metadata service": "169.254.169.254",
@@ -88,32 +30,26 @@ ELSEWHERE = {
     "a link's own address": "[fe80::1]",
 }
 
+METADATA = "169.254.169.254"
+
 PROBES = (
-    Probe("reach a port of the machine", NETWORK, f"{CURL} http://127.0.0.1:@port@/", "@secret@"),
-    Probe("reach a port of the machine by IPv6", NETWORK, f"{CURL} http://[::1]:@port6@/", "@secret@"),
-    Probe("reach an abstract socket of the machine", NETWORK, python(
-        "import socket; s = socket.socket(socket.AF_UNIX); s.connect('\\0@abstract@'); s.send(b'x'); print(s.recv(999))"
-    ), "@secret@"),
-    Probe("reach a port of another session", NETWORK, _neighbours_port),
-    Probe("hear what others send", CAPABILITIES, made(2, socket.SOCK_RAW, 1), beneath=(INNER_USER,)),
-    Probe("hear every packet", FILTER, made(17, socket.SOCK_RAW, 3), beneath=(CAPABILITIES, INNER_USER)),
-    Probe("speak to the machine beneath this machine", FILTER, made(40, socket.SOCK_STREAM), needs=opens(40, socket.SOCK_STREAM)),  # noqa: E501
-    Probe("use the kernel's ciphers", FILTER, made(38, socket.SOCK_SEQPACKET), needs=opens(38, socket.SOCK_SEQPACKET)),
-    Probe("speak to the kernel's rarer parts", FILTER, made(16, socket.SOCK_RAW, 16)),
-    *(Probe(f"get out to {name}", ADDRESSES, asked(place), "@secret@") for name, place in ELSEWHERE.items()),
-    Probe("get out to this machine through the machine's own proxy", ADDRESSES_BEHIND, asked("127.0.0.1"), "@secret@",
-          (BEHIND,)),
-    Probe("get out to the metadata service through the machine's own proxy", ADDRESSES_BEHIND,
-          asked("169.254.169.254"), "@secret@", (BEHIND,)),
-    Probe("get out to a host nobody named", NAMES, f"{THROUGH} http://public.example/", "welcome"),
-    Probe("get out to a port nobody named", NAMES, with_policy(NAMED, f"{THROUGH} http://public.example:25/"), "welcome"),  # noqa: E501
-    Probe("get in by a name that changes its mind", PINNED,
-          with_policy(NAMED, f"for i in 1 2; do {THROUGH} http://turning.example/; done"), "@secret@"),
-    Probe("ask a named server for another host's page", HOST_HEADER, with_policy(NAMED, raw(
-        "GET http://public.example/ HTTP/1.1", "Host: inner.example", "", "")), "@secret@"),
-    Probe("ask for another host's page on a connection that is open", ONE_REQUEST, with_policy(NAMED, raw(
-        "GET http://public.example/ HTTP/1.1", "Host: public.example", "", "",
-        "GET / HTTP/1.1", "Host: inner.example", "", "")), "@secret@"),
-    Probe("hide another host in a header", LINES, with_policy(NAMED, raw(
-        "GET http://public.example/ HTTP/1.1", "X: x\\nHost: inner.example", "", "")), "@secret@"),
-)  # fmt: skip
+    Probe("reach a port of the machine", NETWORK, attempts.BY_IPV4, "@secret@"),
+    Probe("reach a port of the machine by IPv6", NETWORK, attempts.BY_IPV6, "@secret@"),
+    Probe("reach an abstract socket of the machine", NETWORK, attempts.ABSTRACT, "@secret@"),
+    Probe("reach a port of another session", NETWORK, attempts.neighbours_port),
+    Probe("hear what others send", CAPABILITIES, attempts.RAW, "", (INNER_USER,)),
+    Probe("hear every packet", FILTER, attempts.PACKETS, "", (CAPABILITIES, INNER_USER)),
+    Probe("speak to the machine beneath this machine", FILTER, attempts.BENEATH, needs=attempts.beneath),
+    Probe("use the kernel's ciphers", FILTER, attempts.CIPHERS, needs=attempts.ciphers),
+    Probe("speak to the kernel's rarer parts", FILTER, attempts.GENERIC),
+    *(Probe(f"get out to {name}", ADDRESSES, attempts.asked(place), "@secret@") for name, place in ELSEWHERE.items()),
+    # The same where the machine reaches the internet through a proxy, which looks names up by itself.
+    Probe("get out to this machine by a proxy", ADDRESSES_BEHIND, attempts.asked("127.0.0.1"), "@secret@", (BEHIND,)),
+    Probe("get out to metadata by a proxy", ADDRESSES_BEHIND, attempts.asked(METADATA), "@secret@", (BEHIND,)),
+    Probe("get out to a host nobody named", NAMES, attempts.UNNAMED, "welcome"),
+    Probe("get out to a port nobody named", NAMES, attempts.PORT, "welcome"),
+    Probe("get in by a name that changes its mind", PINNED, attempts.TURNING, "@secret@"),
+    Probe("ask a named server for another host's page", HOST_HEADER, attempts.OTHER_HOST, "@secret@"),
+    Probe("ask for it on a connection that is open", ONE_REQUEST, attempts.SECOND, "@secret@"),
+    Probe("hide another host in a header", LINES, attempts.HIDDEN, "@secret@"),
+)

@@ -23,7 +23,7 @@ from tests.security.probe import as_usual
 from tests.security.world import made
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from tests.security.probe import Probe
     from tests.security.world import World
@@ -80,15 +80,20 @@ class Worlds:
 
 
 @pytest.fixture(scope="module")
-async def worlds() -> AsyncIterator[Worlds]:
-    with tempfile.TemporaryDirectory(prefix="mk0r-probes-") as folder:  # pytest's own are closed to other users
-        Path(folder).chmod(0o755)  # noqa: ASYNC240
-        place = Path(folder, "host")
-        place.mkdir()  # noqa: ASYNC240
-        async with Host(place).open() as host:
-            worlds = Worlds(host, Path(folder))
-            yield worlds
-            await worlds.close()
+def place() -> Iterator[Path]:
+    """A folder any user can reach; pytest's own are closed."""
+    with tempfile.TemporaryDirectory(prefix="mk0r-probes-") as folder:
+        Path(folder).chmod(0o755)
+        Path(folder, "host").mkdir()
+        yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+async def worlds(place: Path) -> AsyncIterator[Worlds]:
+    async with Host(place / "host").open() as host:
+        worlds = Worlds(host, place)
+        yield worlds
+        await worlds.close()
 
 
 def named(probe: Probe) -> str:

@@ -1,4 +1,4 @@
-"""Ways out of a sandbox that lack one guard each, and the internet they lead to: this machine, under other addresses."""  # noqa: E501
+"""Ways out of a sandbox that lack one guard each, and the internet they lead to: this machine by other addresses."""
 
 from __future__ import annotations
 
@@ -95,8 +95,8 @@ LINES = Guard("lines end in one way", instead(Lenient))
 
 
 def internet(host: Host) -> dict[str, Any]:
-    """A way out's parts that lead to one where `public.example` is outside, `turning.example` outside at every other look, and where all that is not
-    outside has the machine's secret."""  # noqa: E501
+    """The parts by which a way out leads to one where `public.example` is outside, `turning.example` is so at every
+    other look, and whatever is not outside has the machine's secret."""
     looks = 0
 
     async def resolve(name: str, port: int) -> list[str]:

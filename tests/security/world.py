@@ -11,7 +11,7 @@ import signal
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path  # noqa: TC003
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server.local.node import find_node
@@ -28,6 +28,7 @@ from tests.security.ways_out import internet
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+    from pathlib import Path
 
     from server.local.home import Home
     from server.twins.e2b.guest import Guest
