@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from server.errors import LegError, UnknownSession
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from server.books import Books
     from server.ending import Ending
     from server.legs import Leg, Listed
+    from server.record import Session
     from server.settings import LegName
 
 REMOVAL_SECONDS = 60.0
@@ -82,17 +84,18 @@ class Reaper:
         listed: list[tuple[LegName, Listed]] = [
             (name, item) for name, leg in self._legs.items() async for item in leg.listed()
         ]
+        look = cache(self._session)
         for name, item in listed:
-            self._sort(name, item, found)
+            self._sort(name, item, look(item.app_id), found)
         if self._ttl is not None:
             found.abandoned = self._books.sessions.unused(since=self._clock() - self._ttl)
         if apply:
             await self._remove(found)
         return found
 
-    def _sort(self, name: LegName, item: Listed, found: Sweep) -> None:
+    def _sort(self, name: LegName, item: Listed, session: Session | None, found: Sweep) -> None:
         found.seen += 1
-        match self._standing(name, item):
+        match self._standing(name, item, session):
             case "orphan":
                 found.orphans.append(Orphan(name, item))
             case "young":
@@ -102,10 +105,14 @@ class Reaper:
             case _:
                 pass
 
-    def _standing(self, name: LegName, item: Listed) -> Standing:
+    def _session(self, app_id: str) -> Session | None:
         try:
-            session = self._books.sessions.by_slug(item.app_id.removeprefix("mk0r-"))
+            return self._books.sessions.by_slug(app_id.removeprefix("mk0r-"))
         except UnknownSession:
+            return None
+
+    def _standing(self, name: LegName, item: Listed, session: Session | None) -> Standing:
+        if session is None:
             return "unrecorded"
         leg = session.leg(name)
         # A leg without a standing outcome may be adopting this very thing.
@@ -119,7 +126,8 @@ class Reaper:
         for slug in found.abandoned[: self._cap]:
             await self._end(slug, found)
         for orphan in found.orphans[: max(self._cap - len(found.abandoned), 0)]:
-            if self._standing(orphan.leg, orphan.listed) != "orphan":
+            session = self._session(orphan.listed.app_id)
+            if self._standing(orphan.leg, orphan.listed, session) != "orphan":
                 continue  # something has changed since it was listed
             try:
                 async with within(REMOVAL_SECONDS):

@@ -66,7 +66,7 @@ def neon_project(number: int) -> None:
 class TestNeon:
     @respx.mock
     async def test_only_the_exact_name_counts_on_whatever_page(self, vendor: Vendor, settings: Settings) -> None:
-        pages = [
+        pages: list[dict[str, Any]] = [
             {"projects": [project(f"{APP}x", 1), project(f"a-{APP}", 2)], "pagination": {"cursor": "1"}},
             {"projects": [project(APP, 3)], "pagination": {"cursor": "2"}},
             {"projects": [], "pagination": {}},
