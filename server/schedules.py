@@ -102,11 +102,8 @@ class Schedules:
             listed = json.loads(told.stdout)["jobs"]
         except (LegError, ValueError, KeyError, TypeError):
             return self.of(session.slug)
-        declared = (
-            [job for each in cast("list[Any]", listed)[:MOST_JOBS] if (job := _checked(each))]
-            if isinstance(listed, list)
-            else []
-        )
+        entries = cast("list[Any]", listed)[:MOST_JOBS] if isinstance(listed, list) else []
+        declared = [job for entry in entries if (job := _checked(entry))]
         self._keep(session.slug, declared)
         return declared
 

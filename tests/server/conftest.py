@@ -29,7 +29,7 @@ async def core(stack: Stack, tmp_path: Path, store_url: str) -> AsyncIterator[Co
     from server.local.stack import settings_from
     from server.settings import Settings
 
-    changes = {"leg_budget_seconds": 15, "limit_resend": "0"}
+    changes = {"leg_budget_seconds": 15, "limit_resend": "0", "public_url": "http://localhost:1"}
     if store_url.startswith("postgresql"):
         changes |= {"database_url": Secret(store_url), "secret_key": Secret(Fernet.generate_key().decode())}
     settings = Settings().with_local(settings_from(stack.facts)).model_copy(update=changes)

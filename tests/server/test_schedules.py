@@ -60,12 +60,13 @@ async def session(core: Core, schedules: Schedules) -> Session:
 
 async def ran(core: Core, session: Session, count: int) -> list[str]:
     """The outcomes of the jobs that ran, once there are so many."""
+    seen, outcomes = 0, list[str]()
     async with asyncio.timeout(30):
-        while True:
-            told = await core.events.wait(session.slug, 0, 0.1)
-            outcomes = [event.data["outcome"] for event in told if event.type == "job.ran"]
-            if len(outcomes) >= count:
-                return outcomes
+        while len(outcomes) < count:
+            for event in await core.events.wait(session.slug, seen, 5):
+                seen = event.seq
+                outcomes += [event.data["outcome"]] if event.type == "job.ran" else []
+    return outcomes
 
 
 async def lines(core: Core, session: Session) -> str:
