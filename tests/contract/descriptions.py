@@ -30,6 +30,9 @@ class Description:
     def __init__(self, vendor: str) -> None:
         told = json.loads((HERE / f"{vendor}.json").read_text())
         self.title = f"{told['title']} {told['version']}"
+        others = HERE / f"{vendor}.others.txt"
+        self.names = [*told["operations"], *(others.read_text().splitlines() if others.exists() else ())]
+        """Every operation's, those of products that are no concern here as well."""
         self._schemas: Json = told["schemas"]
         _widen(self._schemas, HERE.parent / vendor / "nulls.json")
         self.operations = [_operation(name, answers) for name, answers in told["operations"].items()]

@@ -60,3 +60,10 @@ def absent(method: str, path: str) -> str:
         if verb == method and re.fullmatch(pattern, path):
             return f"Not Found: this is the rehearsal, which has no {template}"
     return ""
+
+
+BESIDE: dict[str, str] = {
+    "POST /_twin/stream_errors": "breaks coming streams off with an error event",
+    "DELETE /_twin/stream_errors": "takes that back",
+}
+"""What is served and is no endpoint of the vendor's."""

@@ -31,3 +31,22 @@ PARTIAL: dict[str, str] = {
     **{f"{method} /secrets/{{secretID}}": REFUSED for method in ("GET", "POST", "DELETE")},
     **{f"{method} /volumes/{{volumeID}}": REFUSED for method in ("GET", "DELETE")},
 }
+
+_INTERNAL = "answered 404, as E2B's proxy lets only its own orchestrator reach it"
+BESIDE: dict[str, str] = {
+    "POST /v2/sandboxes": "creation as today's SDKs ask, with `Idempotency-Key`",
+    "POST /v2/sandboxes/{sandboxID}/connect": "connects to a sandbox, and resumes one that is paused",
+    "GET /files": "envd: a file's content",
+    "POST /files": "envd: writes files, as a form or as octets",
+    "POST /files/compose": "envd: puts a file together from its parts",
+    "GET /metrics": "envd: what the sandbox uses now",
+    "GET /envs": "envd: the variables its processes are given",
+    **{
+        f"POST /{name}": _INTERNAL
+        for name in ("init", "freeze", "unfreeze", "collapse", "fsfreeze", "fsthaw", "upgrade")
+    },
+    "POST /volumes/{volumeID}": REFUSED,
+    "PUT /storage/templates/{id}/{hash}": "where the files of a template's build are uploaded, by a signed address",
+    "GET /_twin/sandboxes": "every sandbox, with its state and the address of its preview on 127.0.0.1",
+}
+"""What is served and stands in no description. Sandboxes' ports are beside all of these: `5173-<id>.localhost`."""

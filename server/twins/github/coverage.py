@@ -37,9 +37,37 @@ PARTIAL: dict[str, str] = {
     "GET /meta": "without addresses, keys and domains: they are GitHub's",
 }
 
-GIT = {
-    "ssh": "absent: git is served over HTTP only",
-    "lfs": "absent: /info/lfs is answered 404",
-    "submodules": "kept as they are, never followed",
+OTHER_NAMES = {"/repositories/{repository_id}": "/repos/{owner}/{repo}", "/{owner}/{repo}.git": "/{owner}/{repo}"}
+"""Paths under which the same routes are served: from another, to the one they are told under."""
+
+_ALL = "as with an empty path"
+_A_PAGE = "github.com's page, as a page of this twin"
+BESIDE: dict[str, str] = {
+    "GET /{owner}/{repo}/info/refs": "git's smart HTTP: what there is to fetch or push onto, with and without `.git`",
+    "POST /{owner}/{repo}/git-upload-pack": "fetch and clone; there is no SSH and no LFS (`/info/lfs` is answered 404)",
+    "POST /{owner}/{repo}/git-receive-pack": "push",
+    "GET /repos/{owner}/{repo}/contents": _ALL,
+    "GET /repos/{owner}/{repo}/tarball": _ALL,
+    "GET /repos/{owner}/{repo}/zipball": _ALL,
+    "GET /repos/{owner}/{repo}/git/matching-refs": _ALL,
+    "GET /repos/{owner}/{repo}/git/refs": "every reference, as it was called before",
+    "GET /repos/{owner}/{repo}/git/refs/{ref}": "a reference, as it was called before",
+    "GET /{owner}/{repo}/legacy.{kind}/{ref}": "where a download leads to (codeload.github.com)",
+    "GET /{owner}/{repo}/raw/{path}": "a file's `download_url` (raw.githubusercontent.com)",
+    "GET /avatars/u/{id}": "an `avatar_url`",
+    "GET /{owner}": _A_PAGE,
+    "GET /{owner}/{repo}": _A_PAGE,
+    "GET /{owner}/{repo}/tree/{path}": _A_PAGE,
+    "GET /{owner}/{repo}/blob/{path}": _A_PAGE,
+    "GET /{owner}/{repo}/commit/{sha}": _A_PAGE,
+    "GET /{owner}/{repo}/commits/{ref}": _A_PAGE,
+    "GET /_twin/app": "the GitHub App: its id, private key and installations",
+    "POST /_twin/app/installations": "installs it on an account",
+    "GET /_twin/transfers": "transfers that wait for consent",
+    "POST /_twin/transfers/{id}": "consents to one, or refuses",
+    "POST /_twin/users": "a person",
+    "POST /_twin/organizations": "an organization",
+    "PUT /_twin/organizations/{org}/members/{login}": "makes a person its member, or owner",
+    "POST /_twin/tokens": "a personal access token, classic with `scopes` or fine-grained with permissions",
 }
-"""The same for git's own protocol."""
+"""What is served and stands in no description."""

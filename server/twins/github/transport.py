@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Doc = dict[str, Any]
 
 FETCH, PUSH = "git-upload-pack", "git-receive-pack"
-_PATHS = ("info/refs", FETCH, PUSH)
+_PATHS = {"info/refs": "GET", FETCH: "POST", PUSH: "POST"}
 """All there is under a repository's address: GitHub serves no files of it ("dumb" HTTP)."""
 
 
@@ -33,8 +33,9 @@ def git_routes(hub: Hub) -> list[BaseRoute]:
     """`/{owner}/{repo}.git/…` and, as GitHub has it, without `.git`."""
     transport = GitTransport(hub)
     return [
-        Route(f"/{{owner}}/{{repo}}{suffix}/{path}", transport, methods=["GET", "POST"])
-        for path in _PATHS
+        Route(f"/{{owner}}/{{repo}}{suffix}/{path}", transport, methods=[method], include_in_schema=method == right)
+        for path, right in _PATHS.items()
+        for method in ("GET", "POST")
         for suffix in (".git", "")
     ]
 

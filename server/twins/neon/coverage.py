@@ -36,3 +36,10 @@ PARTIAL: dict[str, str] = {
     ),
     "GET /organizations/{org_id}/members": "one member, without has_mfa and joined_at",
 }
+
+BESIDE: dict[str, str] = {
+    "POST /sql": "SQL over HTTP, as `@neondatabase/serverless` asks",
+    "WEBSOCKET /v2": "the relay of its `Pool` and `Client`",
+    "POST /_twin/accounts": "opens an account of its own: an organization, and a key to it",
+}
+"""What is served and stands in no description."""

@@ -101,3 +101,23 @@ PARTIAL: dict[str, str] = {
     f"GET {_PROJECT}/persons/": "search, email and distinct id; no property filters or cohorts",
     f"DELETE {_PROJECT}/persons/{{id}}/": "done at once, where PostHog takes hours",
 }
+
+OTHER_NAMES = {"/api/environments/{project_id}": _PROJECT}
+"""Paths under which the same routes are served: from another, to the one they are told under."""
+
+BESIDE: dict[str, str] = {
+    **{
+        f"GET {path}": "as POST, for what is sent in the query"
+        for path in (
+            *("/i/v0/e/", "/s/", "/batch/", "/capture/", "/track/", "/engage/", "/i/v0/ai/batch/"),
+            *("/flags/", "/decide/"),
+        )
+    },
+    f"PUT {_PROJECT}/feature_flags/{{id}}/": "as PATCH",
+    "GET /_twin/events": "the newest thousand events: `?group=` a group's key, `?event=` a name",
+    "GET /_twin/recordings": "what was recorded of sessions, counted",
+    "POST /_twin/keys": "a personal API key with `scopes`, or the project's secret key",
+    "DELETE /_twin/keys/{ending}": "withdraws the key that ends so",
+    "PUT /_twin/quota": "which resources have reached their billing limit",
+}
+"""What is served and stands in no description."""

@@ -43,10 +43,14 @@ class Door:
     def routes(self, path: str, what: str, kind: Kind, handlers: Mapping[str, Handler]) -> list[Route]:
         """`path` inside the project, under both of the names it has; `what` is the object of its scopes."""
         open_door = self._guard(what, kind, handlers)
+        # Who calls is asked before what may be called, so the door refuses the other methods itself.
+        others = [method for method in _METHODS if method not in handlers]
         return [
-            Route(f"/api/{name}/{{project_id}}{path}{slash}", open_door, methods=_METHODS)
+            Route(f"/api/{name}/{{project_id}}{path}{slash}", open_door, methods=methods, include_in_schema=told)
             for name in ("projects", "environments")
             for slash in ("", "/")
+            for methods, told in (([*handlers], True), (others, False))
+            if methods
         ]
 
     def _guard(self, what: str, kind: Kind, handlers: Mapping[str, Handler]) -> Handler:

@@ -2,8 +2,8 @@
 `tests.contract.distil` is given.
 
 The whole has more than a thousand operations, most of them of products that are no concern here. Kept are those of
-accounts, repositories, git, collaborators, keys and Apps. Three things are said as GitHub does them and its
-description does not.
+accounts, repositories, git, collaborators, keys and Apps; of the others the names go to `github.others.txt`. Three
+things are said as GitHub does them and its description does not.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ KEPT = {
     ("users", "users"),
 }
 METHODS = ("get", "post", "put", "patch", "delete")
+OTHERS = Path(__file__).parents[1] / "described" / "github.others.txt"
 
 
 def selected(description: Json) -> Json:
@@ -50,6 +51,16 @@ def selected(description: Json) -> Json:
             if method in METHODS and _section(operation) in KEPT:
                 paths.setdefault(path, {})[method] = _corrected(path, method, operation)
     return {**description, "paths": paths}
+
+
+def others(description: Json) -> list[str]:
+    """The names of the operations that are not kept."""
+    return [
+        f"{method.upper()} {path}"
+        for path, item in description["paths"].items()
+        for method, operation in item.items()
+        if method in METHODS and _section(operation) not in KEPT
+    ]
 
 
 def _section(operation: Json) -> tuple[str, str]:
@@ -73,3 +84,4 @@ def _corrected(path: str, method: str, operation: Json) -> Json:
 if __name__ == "__main__":
     whole = json.loads(Path(sys.argv[1]).read_text())
     Path(sys.argv[2]).write_text(json.dumps(selected(whole)))
+    OTHERS.write_text("\n".join(others(whole)) + "\n")
