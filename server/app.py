@@ -128,7 +128,7 @@ def _load() -> None:
 
 
 def build_mcp(bench: Workbench) -> MCPServer[Any]:
-    """The MCP server: eight tools and the skill."""
+    """The MCP server: its tools and the skill."""
     from server import tools
     from server.environment import SKILL
 

@@ -14,6 +14,8 @@ from server.record import Problem
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable
 
+    import sqlalchemy as sa
+
     from server.attempt import Attempts
     from server.books import Books
     from server.crash import Crash
@@ -54,7 +56,12 @@ class Provisioner:
 
     async def start(self, slug: str, services: Collection[LegName]) -> None:
         """Provision these legs in the background, at first or later on. What stands already is left alone."""
-        session = self._books.rounds.plan(slug, services)
+
+        def begun(connection: sa.Connection, names: list[LegName]) -> None:
+            self._books.events.append_within(connection, slug, "provisioning", {"legs": names})
+
+        session = self._books.rounds.plan(slug, services, begun)
+        self._books.events.wake(slug)
         self._at("round.planned")
         await self._ensure(session)
         self._at("round.started")

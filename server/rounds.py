@@ -19,7 +19,7 @@ from server.sessions import load
 from server.settings import LEGS as ALL_LEGS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from server.record import Leg, Session
     from server.settings import LegName
@@ -31,8 +31,13 @@ class Rounds:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
-    def plan(self, slug: str, services: Collection[LegName]) -> Session:
-        """Ask for these legs. What is missing of them gets a round, the one under way or a new one."""
+    def plan(
+        self,
+        slug: str,
+        services: Collection[LegName],
+        begun: Callable[[sa.Connection, list[LegName]], None] = lambda _, __: None,
+    ) -> Session:
+        """Ask for these legs. What is missing of them gets a round: the one under way, or a new one, which is told."""
         with writing(self._engine) as connection:
             session = load(connection, slug, lock=True)
             if session.ending:
@@ -43,6 +48,7 @@ class Rounds:
             missing: list[LegName] = [name for name in asked if name in services and not session.leg(name).stands]
             if missing and not _under_way(session):
                 _begin(connection, session, missing)
+                begun(connection, missing)
             return load(connection, slug)
 
     def again(self, slug: str, generation: int) -> Session:

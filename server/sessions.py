@@ -67,11 +67,18 @@ class Sessions:
 
     def authenticate(self, key_text: str) -> Session:
         """The live session this key opens. Raises `UnknownSession`."""
+        session = self.belonging_to(key_text)
+        if session.state == "destroyed":
+            raise UnknownSession
+        return session
+
+    def belonging_to(self, key_text: str) -> Session:
+        """The session this key opens, or opened before it was destroyed. Raises `UnknownSession`."""
         key = SessionKey(key_text)
         with self._engine.connect() as connection:
-            query = sa.select(SESSIONS.c.key_hash, SESSIONS.c.state, SESSIONS.c.used_at)
+            query = sa.select(SESSIONS.c.key_hash, SESSIONS.c.used_at)
             row = connection.execute(query.where(SESSIONS.c.slug == key.slug)).one_or_none()
-        if row is None or not hmac.compare_digest(row.key_hash, _hash(key)) or row.state == "destroyed":
+        if row is None or not hmac.compare_digest(row.key_hash, _hash(key)):
             raise UnknownSession
         now = datetime.now(UTC)
         if row.used_at is None or now - in_utc(row.used_at) > _USE_IS_NOTED_EVERY:

@@ -15,7 +15,7 @@ from server.errors import BadInput
 from server.secrets import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 LegName = Literal["database", "mail", "analytics", "git", "vm"]
 SERVICES: tuple[LegName, ...] = ("database", "mail", "analytics", "git")
@@ -122,10 +122,13 @@ def _vendor_of_field(name: str) -> str:
     return "anthropic" if name == "model" else name.partition("_")[0]
 
 
-def chosen_services(names: list[str] | tuple[str, ...] | None) -> tuple[LegName, ...]:
-    """The legs to run: the VM always, the services named (all of them when none is)."""
-    if names is None:
-        return LEGS
+def chosen_services(names: Collection[str] | None) -> tuple[LegName, ...]:
+    """The legs a new session begins with: the VM always, the services named (all of them when none is)."""
+    return LEGS if names is None else tuple(leg for leg in LEGS if leg == "vm" or leg in named_legs(names))
+
+
+def named_legs(names: Collection[str]) -> set[LegName]:
+    """The legs named, by what they give or by their vendor. Raises `BadInput` for a name that is neither."""
     known = {*SERVICES, "vm", "none"}
     vendors = {vendor: leg for leg, vendor in VENDOR_OF.items()}
     asked = {vendors.get(name.strip().lower(), name.strip().lower()) for name in names}
@@ -134,4 +137,4 @@ def chosen_services(names: list[str] | tuple[str, ...] | None) -> tuple[LegName,
             f"There is no service called {', '.join(unknown)}.",
             next_action=f"Choose from {', '.join(SERVICES)}, or `none`.",
         )
-    return tuple(leg for leg in LEGS if leg == "vm" or leg in asked)
+    return {leg for leg in LEGS if leg in asked}

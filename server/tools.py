@@ -13,96 +13,32 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.types import CallToolResult, ImageContent, InputRequiredResult, TextContent, ToolAnnotations
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from server.errors import Mk0rError
+from server.errors import Mk0rError, UserError
 from server.sessions import Session, SessionKey
 from server.settings import chosen_services
+from server.views import (
+    CommandView,
+    DestroyedView,
+    EnvName,
+    EnvView,
+    FileToWrite,
+    FileView,
+    Key,
+    Path,
+    PreviewView,
+    PushView,
+    SessionsView,
+    SessionView,
+    WrittenView,
+    session_view,
+)
 from server.workbench import Workbench
 
-Key = Annotated[str, Field(description="The session's key, from provision_session.", max_length=64)]
-Path = Annotated[
-    str,
-    Field(description="A file under /app (absolute, or relative to /app).", min_length=1, max_length=400),
-]
-
-
-def _without_titles(schema: dict[str, Any]) -> None:
-    """A title that repeats the name in capitals tells a model nothing and costs it tokens."""
-    schema.pop("title", None)
-    for field in schema.get("properties", {}).values():
-        field.pop("title", None)
-
-
-class View(BaseModel):
-    """What a tool answers, or takes."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra=_without_titles)
-
-
-class SessionView(View):
-    """A session as a caller sees it."""
-
-    session_key: str | None = Field(default=None, description="Keep this: it opens the session. Only given when new.")
-    slug: str
-    app_id: str = Field(description="Names every resource of the session")
-    state: str = Field(description="provisioning, ready, partial (something failed; the rest works), or failed")
-    legs: list[dict[str, Any]] = Field(description="Each service: outcome, milliseconds, and why it is missing")
-    env_names: list[str] = Field(description="The names in /app/.env")
-    preview_url: str | None
-    repository_url: str | None
-    next_step: str
-
-
-class EnvName(View):
-    """A name in `/app/.env`. The value stays in the VM."""
-
-    name: str
-    service: str
-    fingerprint: str = Field(description="Tells two values apart and gives neither away")
-
-
-class EnvView(View):
-    names: list[EnvName]
-    missing: list[dict[str, Any]] = Field(description="Services without names here, and why")
-
-
-class CommandView(View):
-    exit_code: int = Field(description="124 means it ran out of time")
-    stdout: str
-    stderr: str
-    truncated: bool = Field(description="True when the middle of a long output was left out")
-    ms: int
-
-
-class FileToWrite(View):
-    path: Path
-    content: str = Field(description="The whole file", max_length=1_000_000)
-
-
-class WrittenView(View):
-    written: list[str]
-
-
-class FileView(View):
-    path: str
-    content: str
-    truncated: bool
-
-
-class PreviewView(View):
-    url: str = Field(description="Where a person can open the app")
-    status: int
-    title: str
-    text: str = Field(description="What the page says, cut to 2,000 characters")
-    console_errors: list[str]
-    ms: int
-
-
-class PushView(View):
-    commit: str
-    branch: str
-    pushed: bool = Field(description="False when the repository already had this commit")
+MOST_LISTED = 100
+OPERATOR = "mk0r.operator"
+"""In an ASGI scope: true where whoever sent the request is the operator."""
 
 
 class ToolServer(MCPServer[Any]):
@@ -128,10 +64,11 @@ def _wrong(error: ValidationError) -> str:
 
 def register(server: MCPServer[Any], bench: Workbench) -> None:
     """Offer the tools on `server`."""
+    _offer_sessions(server, bench)
+    _offer_work(server, bench)
 
-    def opened(session_key: str) -> Session:
-        return bench.sessions.authenticate(session_key)
 
+def _offer_sessions(server: MCPServer[Any], bench: Workbench) -> None:
     @server.tool(title="Start a session", annotations=_hints(idempotent=True))
     @_in_our_words
     async def provision_session(
@@ -155,13 +92,48 @@ def register(server: MCPServer[Any], bench: Workbench) -> None:
         asked = session.services if services is None else chosen_services(services)
         await bench.provisioner.start(session.slug, asked)
         session = await _with_progress(ctx, bench, session.slug, wait_seconds)
-        return _view(session, None if session_key else key)
+        return session_view(session, None if session_key else key)
 
     @server.tool(title="Look at a session", annotations=_hints(read_only=True))
     @_in_our_words
     async def get_session(session_key: Key) -> SessionView:
         """The session's state, what each service came to, and where its preview and repository are."""
-        return _view(opened(session_key))
+        return session_view(bench.sessions.authenticate(session_key))
+
+    @server.tool(title="Destroy a session", annotations=_hints(destructive=True, idempotent=True, open_world=True))
+    @_in_our_words
+    async def destroy_session(session_key: Key) -> DestroyedView:
+        """Remove the session's database, mail, repository and VM, for good. When it failed, call it again."""
+        slug = bench.sessions.belonging_to(session_key).slug
+        await bench.provisioner.destroy(slug)
+        return DestroyedView(destroyed=slug)
+
+    @server.tool(title="List sessions", annotations=_hints(read_only=True))
+    @_in_our_words
+    async def list_sessions(ctx: Context[Any, Any]) -> SessionsView:
+        """Every session of this server, without keys. Only for its operator."""
+        if not _is_operators(ctx):
+            raise UserError(
+                "Only the operator may list sessions.",
+                next_action="Use the session_key you were given, or run `mk0r mcp` on the server's machine.",
+                code="not_operator",
+            )
+        found = bench.sessions.all()
+        lines = [
+            {
+                "slug": s.slug,
+                "state": s.state,
+                "idea": s.idea[:200],
+                "created_at": s.created_at.isoformat("T", "minutes"),
+            }
+            for s in found[:MOST_LISTED]
+        ]
+        return SessionsView(sessions=lines, more=max(len(found) - MOST_LISTED, 0))
+
+
+def _offer_work(server: MCPServer[Any], bench: Workbench) -> None:
+    def opened(session_key: str) -> Session:
+        return bench.sessions.authenticate(session_key)
 
     @server.tool(title="List environment names", annotations=_hints(read_only=True))
     @_in_our_words
@@ -240,6 +212,11 @@ def register(server: MCPServer[Any], bench: Workbench) -> None:
         return PushView(commit=pushed.commit, branch=pushed.branch, pushed=pushed.changed)
 
 
+def _is_operators(ctx: Context[Any, Any]) -> bool:
+    """Whether the web app found the operator's token on the request that carries this call."""
+    return getattr(ctx.request_context.request, "scope", {}).get(OPERATOR) is True
+
+
 def _hints(
     *, read_only: bool = False, destructive: bool = False, idempotent: bool = False, open_world: bool = False
 ) -> ToolAnnotations:
@@ -283,27 +260,3 @@ async def _with_progress(ctx: Context[Any, Any], bench: Workbench, slug: str, se
         return await bench.provisioner.wait(slug, seconds)
     finally:
         telling.cancel()
-
-
-def _view(session: Session, new_key: SessionKey | None = None) -> SessionView:
-    legs = [leg.model_dump(exclude={"reference", "env_names"}, exclude_none=True) for leg in session.legs]
-    return SessionView(
-        session_key=new_key.reveal() if new_key else None,
-        slug=session.slug,
-        app_id=session.app_id,
-        state=session.state,
-        legs=legs,
-        env_names=session.env_names,
-        preview_url=session.preview_url,
-        repository_url=session.repository_url,
-        next_step=_NEXT[session.state],
-    )
-
-
-_NEXT = {
-    "provisioning": "Poll get_session until the state changes.",
-    "ready": "Read skill://backend-services/SKILL.md, then write the app.",
-    "partial": "Read skill://backend-services/SKILL.md and guard what is missing; the rest works.",
-    "failed": "Call provision_session again with the same key, or see why in legs.",
-    "destroyed": "Start a new session.",
-}

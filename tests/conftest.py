@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -15,12 +16,22 @@ from tests import prepared
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
-    from pathlib import Path
 
     from server.app import Core
     from server.local.facts import StackFacts
 
+TESTS = Path(__file__).parent
+START_SERVERS = {"browser", "cli", "e2e"}
+"""Folders whose tests start servers at their usual port, and stop them: two at once would take it from each other."""
 SCRUBBED = ("ANTHROPIC_", "NEON_", "RESEND_", "POSTHOG_", "GITHUB_", "E2B_", "MK0R_")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Over several processes a file stays together, and so do those that start servers, which take longest."""
+    together = {item: item.path.relative_to(TESTS).parts[0] in START_SERVERS for item in items}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("servers" if together[item] else str(item.path)))
+    items.sort(key=lambda item: not together[item])
 
 
 @pytest.fixture(scope="session")

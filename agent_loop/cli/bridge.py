@@ -109,7 +109,9 @@ class Bridge:
         wanted = message.get("id")
         connection = http.client.HTTPConnection(client.host, client.port, timeout=SILENCE_SECONDS)
         try:
-            connection.request("POST", "/mcp", json.dumps(message), self._headers(message))
+            # Whoever may run this command on this machine is the operator.
+            headers = {**self._headers(message), "Authorization": f"Bearer {client.token}"}
+            connection.request("POST", "/mcp", json.dumps(message), headers)
         except OSError as error:
             raise Unreachable("The mk0r server does not answer.", next_action="See `mk0r doctor`.") from error
         if wanted is not None:

@@ -52,8 +52,8 @@ class Client:
     def get(self, path: str, *, seconds: float = ANSWER_SECONDS) -> dict[str, Any]:
         return self._ask("GET", path, None, seconds)
 
-    def post(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        return self._ask("POST", path, body or {}, ANSWER_SECONDS)
+    def post(self, path: str, body: dict[str, Any] | None = None, *, seconds: float = ANSWER_SECONDS) -> dict[str, Any]:
+        return self._ask("POST", path, body or {}, seconds)
 
     def delete(self, path: str) -> dict[str, Any]:
         return self._ask("DELETE", path, None, ANSWER_SECONDS)

@@ -28,14 +28,16 @@ COMMANDS = {
     "logs": ("build", "logs", "a session's story, followed while it goes on"),
     "open": ("commands", "open_preview", "open a session's preview in the browser"),
     "psql": ("psql", "psql", "psql in a session's own database"),
+    "provision": ("provision", "provision", "make the services a session lacks, and only those"),
     "resume": ("build", "resume", "wake a session, ask again for what failed, go on with its run"),
     "destroy": ("commands", "destroy", "remove a session and everything it made"),
+    "reap": ("reap", "reap", "find what no session claims and sessions nobody uses; remove them with --apply"),
     "doctor": ("commands", "doctor", "what is configured, what is missing and how to get it"),
     "twins": ("commands", "twins", "the local vendors, and how to point an SDK at them"),
     "bench": ("bench", "bench", "how long a person waits here, measured in a home of its own"),
     "down": ("commands", "down", "stop the server and the local stack"),
 }
-OF_ONE_SESSION = ("show", "env", "logs", "open", "psql", "resume", "destroy")
+OF_ONE_SESSION = ("show", "env", "logs", "open", "psql", "provision", "resume", "destroy")
 
 
 def run(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
@@ -85,6 +87,13 @@ def _build(command: ArgumentParser) -> None:
     command.add_argument("--model", help="the model's id")
     command.add_argument("--budget-usd", type=float, metavar="N", help="stop before spending more than this")
     command.add_argument("--services", metavar="A,B", help="database,mail,analytics,git, or none (default: all)")
+    command.add_argument(
+        "--lazy",
+        dest="services",
+        action="store_const",
+        const="none",
+        help="none now; `mk0r provision` makes them later",
+    )
 
 
 def _serve(command: ArgumentParser) -> None:
@@ -93,6 +102,19 @@ def _serve(command: ArgumentParser) -> None:
 
 def _logs(command: ArgumentParser) -> None:
     command.add_argument("--follow", action="store_true", help="stay for the session's next runs")
+
+
+def _provision(command: ArgumentParser) -> None:
+    command.add_argument(
+        "--service",
+        action="append",
+        metavar="NAME",
+        help="database, mail, analytics, git or vm; may be given again (default: all that are missing)",
+    )
+
+
+def _reap(command: ArgumentParser) -> None:
+    command.add_argument("--apply", action="store_true", help="remove what was found; without it nothing is touched")
 
 
 def _bench(command: ArgumentParser) -> None:
@@ -108,7 +130,15 @@ def _nothing(command: Namespace | ArgumentParser) -> None:
     """This command has no arguments of its own."""
 
 
-_ADD = {"bench": _bench, "build": _build, "serve": _serve, "logs": _logs, "psql": _psql}
+_ADD = {
+    "bench": _bench,
+    "build": _build,
+    "logs": _logs,
+    "provision": _provision,
+    "psql": _psql,
+    "reap": _reap,
+    "serve": _serve,
+}
 
 
 def _slug(text: str) -> str:

@@ -13,7 +13,7 @@ from agent_loop import idea as ideas
 from agent_loop.web import events, examples
 from agent_loop.web.boot import error_view
 from server.errors import BadInput, LegError, Mk0rError, StackError, UnknownSession, UserError
-from server.settings import chosen_services
+from server.settings import LEGS, chosen_services, named_legs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +47,7 @@ class Api:
             Route(f"{one}/runs", self.run, methods=["POST"]),
             Route(f"{one}/stop", self.stop, methods=["POST"]),
             Route(f"{one}/resume", self.resume, methods=["POST"]),
+            Route(f"{one}/services", self.provision, methods=["POST"]),
             Route(f"{one}/env", self.env),
             Route(f"{one}/env/reveal", self.reveal, methods=["POST"]),
             Route("/relay/contacts/mk0r-{slug}", self.contact, methods=["POST"]),
@@ -118,6 +119,15 @@ class Api:
             run = await parts.runs.start(session.slug, last["idea"], model=last["model"], budget_usd=last["budget_usd"])
         [view] = await self.view(session)
         return JSONResponse(view | {"run": run}, headers=NO_STORE)
+
+    async def provision(self, request: Request) -> Response:
+        """Make the services named, and only those; or all that are missing. What stands already is left alone."""
+        session = self.session(request)
+        names = _names((await body(request)).get("services"))
+        asked = LEGS if names is None else named_legs(names)
+        missing = [name for name in LEGS if name in asked and not session.leg(name).stands]
+        await self.parts().core.provisioner.start(session.slug, missing)
+        return JSONResponse({"slug": session.slug, "services": missing}, status_code=202, headers=NO_STORE)
 
     async def destroy(self, request: Request) -> Response:
         session = self.session(request)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.requests import Request
 from starlette.responses import FileResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -19,23 +20,25 @@ from server.errors import Mk0rError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
     from agent_loop.web.boot import Boot
     from server.secrets import Secret
 
+OPERATOR = "mk0r.operator"  # what `server.tools` looks for; importing it here would load the MCP library at start
 PAGE = Path(__file__).parent / "page"
 
 
 class Mcp:
     """MCP once the server is up; before that, a plain sentence."""
 
-    def __init__(self, boot: Boot) -> None:
+    def __init__(self, boot: Boot, api: Api) -> None:
         self._boot = boot
+        self._api = api
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._boot.parts is not None:
+            scope[OPERATOR] = self._api.is_operator(Request(scope))
             await self._boot.parts.mcp(scope, receive, send)
             return
         await refuse(503, "starting", "The server is still starting.", "Ask again in a moment.")(scope, receive, send)
@@ -50,7 +53,7 @@ def build(boot: Boot, token: Secret, *, hosts: tuple[str, ...] = (), stop: Calla
             Route("/", _index),
             *operator.routes(),
             *api.routes(),
-            Route("/mcp", Mcp(boot)),
+            Route("/mcp", Mcp(boot, api)),
             Mount("/page", StaticFiles(directory=PAGE)),
         ],
         middleware=[Middleware(Guard, hosts=hosts)],

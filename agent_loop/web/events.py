@@ -67,7 +67,7 @@ class UnderWay:
     def see(self, events: Iterable[Event]) -> None:
         for event in events:
             match event.type:
-                case "session.created":
+                case "session.created" | "provisioning":
                     self._open.add("provisioning")
                 case "provisioned" | "session.destroyed":
                     self._open.discard("provisioning")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from agent_loop.web.api import NO_STORE
+from agent_loop.web.api import NO_STORE, body
 from agent_loop.web.guard import refuse
 from server.errors import StackError
 
@@ -47,6 +47,7 @@ class Operator:
             Route("/api/sessions", self._only(self.sessions), methods=["GET"]),
             Route("/api/doctor", self._only(self.doctor)),
             Route("/api/twins", self._only(self.twins)),
+            Route("/api/reap", self._only(self.reap), methods=["POST"]),
             Route("/api/down", self._only(self.down), methods=["POST"]),
         ]
 
@@ -79,6 +80,16 @@ class Operator:
         except StackError as error:
             return refuse(503, error.code, error.message, error.next_action)
         return JSONResponse({"twins": twins_view(told)}, headers=NO_STORE)
+
+    async def reap(self, request: Request) -> Response:
+        """One sweep: what nobody claims. Only `{"apply": true}` removes anything."""
+        apply = (await body(request)).get("apply") is True
+        sweep = await self._api.parts().core.reaper.sweep(apply=apply)
+        orphans = [
+            {"leg": orphan.leg, "app_id": orphan.listed.app_id, "made_at": orphan.listed.made_at.isoformat()}
+            for orphan in sweep.orphans
+        ]
+        return JSONResponse({**vars(sweep), "orphans": orphans}, headers=NO_STORE)
 
     async def down(self, request: Request) -> Response:
         """Stop the server. The stack outlives it; `mk0r down` stops that too."""

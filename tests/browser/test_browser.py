@@ -46,10 +46,16 @@ class Cli:
     home: Home
 
     def __call__(self, *args: str) -> str:
-        environ = {**os.environ, "HOME": str(self.home.root.parent), "MK0R_HOME": str(self.home.root)}
-        ran = subprocess.run([MK0R, *args], env=environ, capture_output=True, text=True, timeout=110, check=False)
+        ran = self._run(*args)
         assert ran.returncode == 0, (args, ran.stdout[-2000:], ran.stderr[-2000:])
         return ran.stdout
+
+    def _run(self, *args: str) -> subprocess.CompletedProcess[str]:
+        environ = {**os.environ, "HOME": str(self.home.root.parent), "MK0R_HOME": str(self.home.root)}
+        return subprocess.run([MK0R, *args], env=environ, capture_output=True, text=True, timeout=110, check=False)
+
+    def any_code(self, *args: str) -> str:
+        return self._run(*args).stdout
 
     def json(self, *args: str) -> Any:
         return json.loads(self(*args, "--json").strip().splitlines()[-1])
@@ -179,6 +185,25 @@ def test_an_idea_without_a_script_is_told_plainly_with_those_there_are(cli: Cli,
     story = page.do(["locator", "#log"], ["innerText"])
     assert [said for said in ("repository", "Failed", "declined") if said in story] == []
     assert page.do(["locator", "#preview"], ["isVisible"]) is False
+
+
+def test_a_service_that_is_missing_is_added_with_a_click(cli: Cli, browser: Browser) -> None:
+    """The command begins without services; the page makes one of them."""
+    begun = json.loads(cli.any_code("build", "a chess engine", "--lazy", "--json").strip().splitlines()[-1])
+    page = browser.open()
+    page.do(["goto", cli.url])
+    kept = [{"slug": begun["slug"], "key": begun["session_key"], "idea": "a chess engine"}]
+    page.do(["evaluate", f"localStorage.setItem('mk0r.sessions', {json.dumps(json.dumps(kept))})"])
+    page.do(["reload"])
+    page.do(["locator", "#sessions"], ["getByRole", "button"], ["click"])
+    page.do(["getByRole", "button", {"name": "Add: Mail"}], ["click"])
+    page.do(["locator", '#lights li[data-leg="mail"][data-state="on"]'], ["waitFor"])
+    assert len(page.do(["getByRole", "button", {"name": "Add:"}], ["allInnerTexts"])) == 3
+    session = cli.json("show", begun["slug"])
+    assert {leg["name"] for leg in session["legs"] if leg["outcome"] == "made"} == {"mail", "vm"}
+    assert cli("provision", begun["slug"], "--service", "git").count("git") == 1
+    page.do(["locator", '#lights li[data-leg="git"][data-state="on"]'], ["waitFor"])
+    cli("destroy", begun["slug"])
 
 
 def test_an_example_is_a_click_away_and_can_be_stopped(cli: Cli, browser: Browser) -> None:

@@ -173,9 +173,9 @@ async def test_a_terminal_is_made_resized_fed_and_killed(sandbox: AsyncSandbox) 
     await sandbox.pty.send_stdin(terminal.pid, b"echo again-$((40+2))\n")
     await eventually(lambda: _true(b"again-42" in bytes(more)))
     assert await sandbox.pty.kill(terminal.pid)
-    assert not await sandbox.pty.kill(terminal.pid)
     with pytest.raises(CommandExitException):
         await again.wait()
+    assert not await sandbox.pty.kill(terminal.pid)
 
 
 async def _true(value: bool) -> bool:

@@ -31,6 +31,8 @@ TOOLS = {
     "read_file",
     "preview_app",
     "git_push",
+    "destroy_session",
+    "list_sessions",
 }
 
 

@@ -31,7 +31,7 @@ CREATES: dict[LegName, tuple[str, str]] = {
 }
 NAMES: dict[LegName, list[str]] = {
     "database": ["DATABASE_URL", "NEON_HOST", "NEON_ROLE_NAME", "NEON_ROLE_PASSWORD", "NEON_PROJECT_ID"],
-    "mail": ["RESEND_API_KEY", "RESEND_AUDIENCE_ID", "RESEND_FROM"],
+    "mail": ["RESEND_API_KEY", "RESEND_AUDIENCE_ID", "RESEND_FROM", "MK0R_CONTACTS_URL", "MK0R_CONTACTS_TOKEN"],
     "analytics": ["VITE_POSTHOG_KEY", "VITE_POSTHOG_HOST", "VITE_POSTHOG_APP_ID"],
     "git": ["GITHUB_REPO", "GITHUB_REPO_URL"],
 }

@@ -51,7 +51,11 @@ async def test_the_skill_is_a_resource(mode: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "tool", ["get_session", "get_env", "run_in_vm", "write_files", "read_file", "preview_app", "git_push"]
+    "tool",
+    [
+        *("get_session", "get_env", "run_in_vm", "write_files", "read_file"),
+        *("preview_app", "git_push", "destroy_session"),
+    ],
 )
 async def test_a_strangers_key_opens_nothing(core: Core, mode: Any, tool: str) -> None:
     extra: dict[str, Any] = {
@@ -65,6 +69,25 @@ async def test_a_strangers_key_opens_nothing(core: Core, mode: Any, tool: str) -
         answer = await client.call_tool(tool, arguments)
     assert answer.is_error
     assert "No session has this key" in answer.model_dump_json()
+
+
+async def left(core: Core, slug: str) -> set[str]:
+    """The legs whose vendors list something of the session's."""
+    legs = core.reaper._legs.items()  # pyright: ignore[reportPrivateUsage] - a test may look inside
+    return {name for name, leg in legs async for item in leg.listed() if item.app_id == f"mk0r-{slug}"}
+
+
+async def test_destroying_removes_everything_and_may_be_asked_twice(core: Core, mode: Any) -> None:
+    async with Client(core.mcp, mode=mode) as client:
+        begun = await client.call_tool("provision_session", {})
+        key, slug = begun.structured_content["session_key"], begun.structured_content["slug"]
+        assert await left(core, slug) == {"database", "mail", "git", "vm"}
+        for _ in range(2):
+            gone = await client.call_tool("destroy_session", {"session_key": key})
+            assert gone.structured_content == {"destroyed": slug}
+        after = await client.call_tool("get_session", {"session_key": key})
+    assert after.is_error
+    assert await left(core, slug) == set()
 
 
 @pytest.mark.parametrize(

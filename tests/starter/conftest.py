@@ -22,7 +22,7 @@ from server.local.home import Home
 from tests.prepared import remove
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "run-tracker" / "app"
@@ -31,9 +31,7 @@ PATIENCE = 30.0  # seconds for anything that starts
 
 
 @pytest.fixture(scope="session")
-async def prepared(
-    tmp_path_factory: pytest.TempPathFactory, give_template: Callable[[Home], None]
-) -> AsyncIterator[Home]:
+def prepared(tmp_path_factory: pytest.TempPathFactory, give_template: Callable[[Home], None]) -> Iterator[Home]:
     home = Home(tmp_path_factory.mktemp("starter-home"))
     give_template(home)
     yield home

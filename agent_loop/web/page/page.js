@@ -142,6 +142,9 @@ at("idea").addEventListener("keydown", (event) => {
 
 at("fresh").addEventListener("click", reset);
 at("reveal").addEventListener("click", act(services.reveal));
+at("lights").addEventListener("click", ({ target }) => {
+  if (target.value) act((session) => services.provision(session, target.value))();
+});
 at("stop").addEventListener("click", act(async ({ slug, key }) => {
   at("stop").disabled = true;
   await ask("POST", `/api/sessions/${slug}/stop`, { key });

@@ -18,21 +18,42 @@ export function reset() {
   }));
 }
 
+const light = (leg) => document.querySelector(`#lights li[data-leg="${leg}"]`);
+
+// These are being made.
+export function asked({ legs }) {
+  for (const item of legs.map(light).filter(Boolean)) {
+    item.dataset.state = "";
+    item.replaceChildren(LEGS[item.dataset.leg], element("small", "waiting"));
+  }
+}
+
 // A light comes on. Gives the sentence to tell when it does not.
 export function lit({ leg, outcome, ms, error, env_names: names }) {
-  const item = document.querySelector(`#lights li[data-leg="${leg}"]`);
+  const item = light(leg);
   if (!item) return "";
   const on = outcome === "made" || outcome === "found";
   item.dataset.state = on ? "on" : outcome === "failed" ? "failed" : "";
   item.title = names.join(", ");
-  item.replaceChildren(LEGS[leg], element("small", on ? `on, ${spent(ms)}` : outcome));
+  item.replaceChildren(LEGS[leg], on ? element("small", `on, ${spent(ms)}`) : later(leg, outcome));
   return error ? `${LEGS[leg]}: ${error.message} ${error.next_action}` : "";
 }
+
+// What is missing can be made at any time.
+function later(leg, outcome) {
+  const button = element("button", outcome === "failed" ? "Try again" : "Add", { type: "button", className: "quiet" });
+  button.value = leg;
+  button.setAttribute("aria-label", `${button.textContent}: ${LEGS[leg]}`);
+  return button;
+}
+
+export const provision = ({ slug, key }, leg) => ask("POST", `/api/sessions/${slug}/services`, { key, body: { services: [leg] } });
 
 // Where the app and its code are found.
 export async function details(session) {
   const told = await ask("GET", `/api/sessions/${session.slug}`, { key: session.key, signal: session.leaving.signal });
   const doors = [["Preview", told.preview_url], ["Repository", told.repository_url]].filter(([, url]) => url);
+  for (const leg of told.legs.filter(({ outcome }) => outcome === "skipped")) lit({ ...leg, leg: leg.name });
   at("links").replaceChildren(...doors.map(([name, url]) => link(name, url)));
   at("door").replaceChildren(...(told.local_preview_url ? ["Also at ", link(told.local_preview_url, told.local_preview_url)] : []));
   at("names").replaceChildren(...told.env_names.flatMap((name) => pair(name, "")));

@@ -16,6 +16,7 @@ export function tell({ type, data }, session) {
 }
 
 const TELLERS = {
+  provisioning: services.asked,
   "leg.finished": (data, session) => {
     const trouble = services.lit(data);
     if (trouble) story.say(trouble, "failed", data.ms);
