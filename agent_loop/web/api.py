@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from agent_loop.web.boot import Boot, Parts
     from server.secrets import Secret
     from server.sessions import Session
+    from server.settings import LegName
 
 RESUME_SECONDS = 60.0
 DESTROY_WAITS_SECONDS = 70.0  # what is just being made has its time to be there, so that it can be removed
@@ -125,7 +126,7 @@ class Api:
         session = self.session(request)
         names = _names((await body(request)).get("services"))
         asked = LEGS if names is None else named_legs(names)
-        missing = [name for name in LEGS if name in asked and not session.leg(name).stands]
+        missing: list[LegName] = [name for name in LEGS if name in asked and not session.leg(name).stands]
         await self.parts().core.provisioner.start(session.slug, missing)
         return JSONResponse({"slug": session.slug, "services": missing}, status_code=202, headers=NO_STORE)
 
