@@ -8,6 +8,7 @@ import pytest
 
 from tests.faults.crash_sweep import Sweep
 from tests.faults.lives import Lives, lives
+from tests.faults.stage import Stage
 from tests.faults.stores import Cluster, books, cluster, store_url
 
 if TYPE_CHECKING:
@@ -28,3 +29,8 @@ async def begun(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lives
 @pytest.fixture
 def shared(stack: Stack, cluster: Cluster, begun: Lives, tmp_path: Path) -> Sweep:
     return Sweep(stack.facts, stack.home.stack_file, cluster, begun, tmp_path)
+
+
+@pytest.fixture
+def staged(stack: Stack, cluster: Cluster, begun: Lives, tmp_path: Path) -> Stage:
+    return Stage(stack, cluster, begun, tmp_path)

@@ -11,25 +11,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
 import tempfile
 import time
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Literal
 
 from server import crash
-from server.local import stack
-from server.local.facts import VENDORS
-from server.local.home import Home
 from server.settings import LEGS, LegName
-from tests import prepared
-from tests.conftest import Stack
-from tests.faults.lives import KILLED, Lives, lives
-from tests.faults.stores import STORES, Cluster, start_cluster, stop_cluster
+from tests.faults.lives import KILLED
+from tests.faults.stage import stage
+from tests.faults.stores import STORES
 from tests.faults.verdict import Verdict
 from tests.faults.worker import Plan
 
@@ -37,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from server.local.facts import StackFacts
+    from tests.faults.lives import Lives
+    from tests.faults.stores import Cluster
 
 Order = Literal["restart", "ask again", "two at once", "wakes"]
 ORDERS: dict[str, tuple[Order, ...]] = {
@@ -212,19 +208,8 @@ async def main() -> int:
     if asked.sample:
         chosen = Random(asked.seed).sample(chosen, min(asked.sample, len(chosen)))
     began = time.monotonic()
-    async with AsyncExitStack() as closing:
-        home, books = (Home(Path(tempfile.mkdtemp(prefix="mk0r-sweep-"))) for _ in range(2))
-        closing.callback(prepared.remove, home)
-        await prepared.make_template()
-        prepared.link_template(home)
-        facts = await stack.up(home, lambda _: None, which=VENDORS, environ=os.environ)
-        closing.push_async_callback(stack.down, home)
-        for vendor in facts.twins:
-            await Stack(home, facts).twin(vendor, "PUT", "limits", {"enforced": False})
-        cluster = await start_cluster(books)
-        closing.push_async_callback(stop_cluster, books)
-        begun = await closing.enter_async_context(lives(home.logs))
-        shared = Sweep(facts, home.stack_file, cluster, begun, home.root)
+    async with stage() as on:
+        shared = Sweep(on.stack.facts, on.stack.home.stack_file, on.cluster, on.lives, on.folder)
         bad = await sweep(chosen, shared, at_once=asked.at_once)
     for case, why in bad:
         print(f"{case}\n  {why}")  # noqa: T201

@@ -64,7 +64,12 @@ class Verdict:
         return self.books.sessions.by_slug(self.key.slug)
 
     async def all_stands(self, services: Collection[LegName]) -> None:
-        """Exactly one of each, the one on record, with the secrets that open it."""
+        """Exactly one of each, made in one go."""
+        await self.one_of_each(services)
+        self._story_is_told_once(self.session, services)
+
+    async def one_of_each(self, services: Collection[LegName]) -> None:
+        """Exactly one, the one on record, with the secrets that open it."""
         session = self.session
         assert session.state == "ready", session
         assert all(session.leg(name).stands for name in services), session
@@ -77,7 +82,6 @@ class Verdict:
             await self._mail_goes_out(secrets["RESEND_API_KEY"], secrets["RESEND_FROM"])
         if session.sandbox_id:
             await self._env_is_whole(session)
-        self._story_is_told_once(session, services)
 
     async def nothing_is_left(self, services: Collection[LegName]) -> None:
         session = self.session
