@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from server import __version__
@@ -95,6 +96,9 @@ async def open_core(
         durable.register("job", schedules.story)
         durable.keep(provisioner.recover)
         durable.keep(schedules.keep_time)
+        reaper = parts.reaper(settings, books, legs, provisioner.ending)
+        if settings.reap_every_minutes:
+            durable.keep(lambda: reaper.keep_sweeping(timedelta(minutes=settings.reap_every_minutes)))
         if hosted:
             workers = Workers(engine, durable, alive_seconds=settings.worker_alive_seconds)
             await asyncio.to_thread(workers.beat)
@@ -111,7 +115,7 @@ async def open_core(
             sandboxes=sandboxes,
             schedules=schedules,
             durable=durable,
-            reaper=parts.reaper(settings, books, legs, provisioner.ending),
+            reaper=reaper,
             contacts=Contacts(books.sessions, books.vault, vendors["mail"]),
             mcp=build_mcp(bench),
         )

@@ -6,6 +6,8 @@ Another installation on the same account has sessions of its own, and keeps them
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -75,6 +77,18 @@ class Reaper:
         self._cap = cap
         self._ttl = ttl
         self._clock = clock
+
+    async def keep_sweeping(self, every: timedelta) -> None:
+        """Sweep and remove, again and again, until cancelled. A listing with a hole is waited out."""
+        while True:
+            await asyncio.sleep(every.total_seconds())
+            try:
+                done = await self.sweep(apply=True)
+            except LegError as error:
+                logging.getLogger("mk0r").warning("[reaper] removed nothing: %s", error.message)
+            else:
+                told = "[reaper] seen=%d removed=%d ended=%d failed=%d left=%d"
+                logging.getLogger("mk0r").info(told, done.seen, done.removed, done.ended, len(done.failed), done.left)
 
     async def sweep(self, *, apply: bool = False) -> Sweep:
         """Look everywhere, then remove. Raises `LegError`, having removed nothing, when one listing has a hole."""

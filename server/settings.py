@@ -78,6 +78,8 @@ class Settings(BaseSettings):
     leg_budget_seconds: float = Field(default=60, gt=0, validation_alias=_named("MK0R_LEG_BUDGET_SECONDS"))
     session_ttl_hours: float = Field(default=0, ge=0, validation_alias=_named("MK0R_SESSION_TTL_HOURS"))
     """Sessions unused for so long are abandoned, and the reaper may end them; 0 keeps them for ever."""
+    reap_every_minutes: float = Field(default=0, ge=0, validation_alias=_named("MK0R_REAP_EVERY_MINUTES"))
+    """How often the server sweeps and removes by itself; 0: only `mk0r reap` does."""
     reap_grace_minutes: float = Field(default=60, ge=0, validation_alias=_named("MK0R_REAP_GRACE_MINUTES"))
     reap_cap: int = Field(default=100, ge=1, validation_alias=_named("MK0R_REAP_CAP"))
     worker_alive_seconds: float = Field(default=15, ge=0.5, validation_alias=_named("MK0R_WORKER_ALIVE_SECONDS"))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -224,3 +225,19 @@ async def test_a_session_used_since_the_look_is_not_ended(books: Books, reaper: 
         connection.execute(sa.update(SESSIONS).values(used_at=NOW))  # its owner came back just now
     await reaper._remove(found)
     assert (found.ended, books.sessions.by_slug(slug).ending) == (0, False)
+
+
+async def test_it_sweeps_by_itself_and_goes_on_after_a_listing_with_a_hole(
+    books: Books, warehouse: Warehouse, reaper: Reaper, caplog: pytest.LogCaptureFixture
+) -> None:
+    things(sessions(books, 110, "destroyed", {}, Random(7)), "orphan", OLD, warehouse)
+    there, warehouse.hole = len(warehouse.all()), "/user/repos"
+    sweeping = asyncio.create_task(reaper.keep_sweeping(timedelta(milliseconds=10)))
+    async with asyncio.timeout(60):
+        while "removed nothing" not in caplog.text:  # noqa: ASYNC110 - a log is what it waits for
+            await asyncio.sleep(0.01)
+        assert warehouse.removed == []
+        warehouse.hole = ""
+        while len(warehouse.removed) < there:  # noqa: ASYNC110 - another process removes
+            await asyncio.sleep(0.01)
+    sweeping.cancel()
