@@ -60,7 +60,12 @@ class Core:
 
 @asynccontextmanager
 async def open_core(
-    settings: Settings, home: Home, *, executor: str | None = None, at: Crash = nowhere
+    settings: Settings,
+    home: Home,
+    *,
+    executor: str | None = None,
+    at: Crash = nowhere,
+    workflows: type[Durable] | None = None,
 ) -> AsyncGenerator[Core]:
     """The parts, ready for more workflows to be registered; then call `core.durable.launch()`."""
     import httpx
@@ -83,7 +88,7 @@ async def open_core(
     await asyncio.to_thread(_load)
     set_up(lambda: _operator_secrets(settings))
     books = Books.over(engine, _vault_key(settings, home))
-    durable = Durable(journal, executor or (new_executor() if hosted else "local"))
+    durable = (workflows or Durable)(journal, executor or (new_executor() if hosted else "local"))
     async with httpx.AsyncClient() as http, durable.running():
         vendors = parts.vendors(settings, engine, http, at)
         sandboxes = Sandboxes(settings)

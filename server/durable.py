@@ -109,9 +109,16 @@ class Durable:
         from dbos import DBOS
 
         DBOS.launch()
-        for work in self._behind:
-            task = asyncio.create_task(_going_on(work))
-            self._tasks.add(task)
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Begin what goes on behind everything else."""
+        self._tasks.update(asyncio.create_task(_going_on(work)) for work in self._behind)
+
+    async def end_behind(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -132,9 +139,7 @@ class Durable:
         try:
             yield
         finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self.end_behind()
             DBOS.destroy(destroy_registry=True)
             # The engine made its own threads the loop's default and has just ended them.
             asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())

@@ -34,7 +34,7 @@ COMMANDS = {
     "reap": ("reap", "reap", "find what no session claims and sessions nobody uses; remove them with --apply"),
     "doctor": ("commands", "doctor", "what is configured, what is missing and how to get it"),
     "twins": ("commands", "twins", "the local vendors, and how to point an SDK at them"),
-    "bench": ("bench", "bench", "how long a person waits here, measured in a home of its own"),
+    "bench": ("bench", "bench", "what everything costs here, measured in homes of its own"),
     "down": ("commands", "down", "stop the server and the local stack"),
 }
 OF_ONE_SESSION = ("show", "env", "logs", "open", "psql", "provision", "resume", "destroy")
@@ -118,8 +118,14 @@ def _reap(command: ArgumentParser) -> None:
 
 
 def _bench(command: ArgumentParser) -> None:
-    command.add_argument("--rounds", type=int, default=5, metavar="N", help="how often each is measured (default 5)")
+    parts = "waiting, calls, legs, saturation, durability, growth"
+    command.add_argument("--only", metavar="A,B", help=f"only these of {parts} (default: all)")
+    command.add_argument("--rounds", type=_at_least_1, default=3, metavar="N", help="how often each (default 3)")
+    command.add_argument("--full", action="store_true", help="growth to 10,000 sessions: a quarter of an hour")
+    command.add_argument("--few", action="store_true", help="as little as shows that it works")
     command.add_argument("--out", metavar="FILE", help="write every sample to this file as JSON")
+    command.add_argument("--draw", metavar="FILE", help="measure nothing: draw the growth in this file as SVG")
+    command.add_argument("--svg", metavar="FILE", help="where to draw it (default: standard output)")
 
 
 def _psql(command: ArgumentParser) -> None:
@@ -139,6 +145,14 @@ _ADD = {
     "reap": _reap,
     "serve": _serve,
 }
+
+
+def _at_least_1(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        from argparse import ArgumentTypeError
+
+        raise ArgumentTypeError(f"{text!r} is not a number from 1 up")
+    return int(text)
 
 
 def _slug(text: str) -> str:

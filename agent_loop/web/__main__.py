@@ -11,23 +11,38 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AsyncExitStack
+
+    from agent_loop.web.boot import Boot
 
 
-def main() -> int:
+def main(open_parts: Callable[[Boot, AsyncExitStack], Any] | None = None) -> int:
+    """`open_parts`: other parts behind the routes than the usual ones."""
     parser = argparse.ArgumentParser(prog="mk0r-server")
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int)
     asked = parser.parse_args()
 
+    from agent_loop.web.boot import open_local
     from agent_loop.web.serving import serve
     from server import log
     from server.local.home import Home
 
     log.set_up(list)
     return asyncio.run(
-        serve(Home(asked.home), environ=os.environ, announce=_announce, host=asked.host, port=asked.port)
+        serve(
+            Home(asked.home),
+            environ=os.environ,
+            announce=_announce,
+            host=asked.host,
+            port=asked.port,
+            open_parts=open_parts or open_local,
+        )
     )
 
 

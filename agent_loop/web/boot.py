@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from agent_loop.web.runs import Runs
     from server.app import Core
+    from server.durable import Durable
     from server.local.facts import StackFacts
     from server.local.home import Home
 
@@ -83,8 +84,11 @@ def error_view(error: Mk0rError | None) -> dict[str, str] | None:
     return {"code": error.code, "message": error.message, "next_action": error.next_action}
 
 
-async def open_local(boot: Boot, stack: AsyncExitStack) -> Parts:
-    """The real thing: the local stack for every leg without credentials, then the core on top of it."""
+async def open_local(boot: Boot, stack: AsyncExitStack, *, workflows: type[Durable] | None = None) -> Parts:
+    """The real thing: the local stack for every leg without credentials, then the core on top of it.
+
+    `workflows`: another engine than the journalled one.
+    """
     from server.local import stack as local
     from server.settings import Settings
 
@@ -104,7 +108,7 @@ async def open_local(boot: Boot, stack: AsyncExitStack) -> Parts:
         settings = settings.with_local(local.settings_from(facts))
         if settings.public_url is None and "e2b" in twins:
             settings = settings.model_copy(update={"public_url": f"http://localhost:{boot.port}"})
-        core = await stack.enter_async_context(open_core(settings, boot.home))
+        core = await stack.enter_async_context(open_core(settings, boot.home, workflows=workflows))
         runs = Runs(core, boot.home.root / "runs")
         mcp = core.mcp.streamable_http_app(stateless_http=True)
         await stack.enter_async_context(mcp.router.lifespan_context(mcp))

@@ -130,7 +130,8 @@ def listen(host: str, named: int | None, *, remembered: int | None) -> socket.so
     wanted = [named] if named is not None else [*filter(None, (remembered, DEFAULT_PORT)), 0]
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for port in wanted:
-        probe = socket.socket(family, socket.SOCK_STREAM)
+        # Named, or asyncio leaves Nagle's algorithm on, and answers wait 40 ms for an acknowledgement.
+        probe = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))

@@ -1,0 +1,166 @@
+"""`python -P -m agent_loop.cli.bench.standin`: a stand-in for the vendors, and nothing like a twin.
+
+It answers what a provisioning asks with the least that is valid, at once or after a set time, makes nothing and
+keeps nothing: what is measured in front of it is our provisioner. It counts what it was asked. One process, one port.
+Says its port as one line of JSON, then reads one JSON line after another: `{"latency_ms": {route: ms}}` sets the
+latencies, `{}` nothing; each is answered with `{"calls": {route: count}}`, counted since the line before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+from collections import Counter
+from itertools import count
+from typing import Any
+
+MOMENT = "2026-01-01T00:00:00Z"
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
+_JSON, _STREAM = b"application/json", b"application/connect+json"
+_numbers = count(1)
+
+
+def _project(body: bytes) -> Any:
+    """Neon's example of the answer has both operations under way."""
+    number = next(_numbers)
+    uri = f"postgresql://neondb_owner:npg_standin{number}@ep-standin-{number}.us-east-2.aws.neon.tech/neondb"
+    running = [{"id": f"op-{number}-{action}", "status": "running"} for action in ("create_timeline", "start_compute")]
+    project = {"id": f"standin-{number}", "name": json.loads(body)["project"]["name"], "created_at": MOMENT}
+    return {
+        "project": project,
+        "operations": running,
+        "connection_uris": [{"connection_uri": f"{uri}?sslmode=require"}],
+    }
+
+
+def _repository(body: bytes) -> Any:
+    asked = json.loads(body)
+    full = f"mk0r/{asked['name']}"
+    named = {"name": asked["name"], "full_name": full, "html_url": f"https://github.com/{full}"}
+    return named | {"private": True, "description": asked["description"], "created_at": MOMENT}
+
+
+def _sandbox(body: bytes) -> Any:
+    named = {"sandboxID": f"standin{next(_numbers)}", "clientID": "standin", "templateID": "mk0r"}
+    return named | {"envdVersion": "0.6.13", "envdAccessToken": "standin", "domain": "e2b.app"}
+
+
+def _envelope(flags: int, message: Any) -> bytes:
+    """A message of Connect's streams."""
+    text = json.dumps(message).encode()
+    return bytes([flags]) + len(text).to_bytes(4, "big") + text
+
+
+_BEGAN, _ENDED = {"start": {"pid": 1}}, {"end": {"exited": True, "status": "exit status 0"}}
+_RAN = _envelope(0, {"event": _BEGAN}) + _envelope(0, {"event": _ENDED}) + _envelope(2, {})
+
+
+def _segment(_: bytes) -> Any:
+    return {"id": f"segment-{next(_numbers)}"}
+
+
+def _key(_: bytes) -> Any:
+    return {"id": f"key-{next(_numbers)}", "token": "re_standin"}
+
+
+# route: method, path, status, body
+ROUTES: dict[str, tuple[str, str, int, Any]] = {
+    "Neon create": ("POST", r"/neon/projects", 201, _project),
+    "Neon operations": ("GET", r"/neon/projects/[^/]+/operations", 200, {"operations": []}),
+    "Neon operation": ("GET", r"/neon/projects/.+", 200, {"operation": {"id": "op", "status": "finished"}}),
+    "Resend segment": ("POST", r"/resend/segments", 201, _segment),
+    "Resend key": ("POST", r"/resend/api-keys", 201, _key),
+    "GitHub user": ("GET", r"/github/user", 200, {"login": "mk0r"}),
+    "GitHub create": ("POST", r"/github/user/repos", 201, _repository),
+    "E2B create": ("POST", r"/v2/sandboxes", 201, _sandbox),
+    "E2B connect": ("POST", r"/v2/sandboxes/[^/]+/connect", 200, _sandbox),
+    "VM files": ("POST", r"/files", 200, [{"name": "file", "type": "file", "path": "/file"}]),
+    "VM command": ("POST", r"/process\.Process/Start", 200, _RAN),
+    "VM file system": ("POST", r"/filesystem\.Filesystem/.+", 200, {"entry": {"name": "file", "path": "/file"}}),
+    "remove": ("DELETE", r".+", 204, b""),
+}
+_COMPILED = [
+    (name, method.encode(), re.compile(path.encode()), status, made)
+    for name, (method, path, status, made) in ROUTES.items()
+]
+
+
+class StandIn:
+    """What was asked, and how long each answer takes."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+        self.latency: dict[str, float] = {}
+
+    def answer(self, method: bytes, target: bytes, body: bytes) -> tuple[float, bytes]:
+        """Seconds to wait, and what to write then."""
+        path = target.partition(b"?")[0]
+        for name, its_method, pattern, status, made in _COMPILED:
+            if method == its_method and pattern.fullmatch(path):
+                self.calls[name] += 1
+                return self.latency.get(name, 0.0), _response(status, made(body) if callable(made) else made)
+        self.calls[f"unknown {method.decode()} {path.decode()}"] += 1
+        return 0.0, _response(404, {"message": "the stand-in does not know this"})
+
+
+def _response(status: int, body: Any) -> bytes:
+    text = body if isinstance(body, bytes) else json.dumps(body).encode()
+    kind = _STREAM if body is _RAN else _JSON
+    head = b"HTTP/1.1 %d OK\r\ncontent-type: %b\r\n" % (status, kind)
+    return head + (b"\r\n" if status == 204 else b"content-length: %d\r\n\r\n" % len(text) + text)  # noqa: PLR2004 - it has no body
+
+
+class Connection(asyncio.Protocol):
+    """HTTP/1.1, as much of it as our clients speak."""
+
+    def __init__(self, standin: StandIn) -> None:
+        self._standin = standin
+        self._bytes = bytearray()
+        self._transport: Any = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._bytes += data
+        while (end := self._bytes.find(b"\r\n\r\n")) >= 0:
+            head, rest = bytes(self._bytes[:end]), self._bytes[end + 4 :]
+            if _CHUNKED.search(head):
+                stop = 0 if rest.startswith(b"0\r\n\r\n") else rest.find(b"\r\n0\r\n\r\n") + 2
+                if stop == 1:
+                    return
+                body, taken = rest[:stop], stop + 5
+            else:
+                found = _LENGTH.search(head)
+                taken = int(found[1]) if found else 0
+                if len(rest) < taken:
+                    return
+                body = rest[:taken]
+            self._bytes = rest[taken:]
+            method, target, _ = head.split(b" ", 2)
+            seconds, answer = self._standin.answer(method, target, bytes(body))
+            if seconds:
+                asyncio.get_running_loop().call_later(seconds, self._transport.write, answer)
+            else:
+                self._transport.write(answer)
+
+
+async def _serve() -> None:
+    loop, standin = asyncio.get_running_loop(), StandIn()
+    server = await loop.create_server(lambda: Connection(standin), "127.0.0.1", 0, backlog=2048)
+    print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    async for line in reader:
+        asked = json.loads(line)
+        if "latency_ms" in asked:
+            standin.latency = {name: ms / 1000 for name, ms in asked["latency_ms"].items()}
+        print(json.dumps({"calls": standin.calls}), flush=True)
+        standin.calls.clear()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve())
