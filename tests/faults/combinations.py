@@ -105,6 +105,7 @@ async def check(case: Case, on: Stage) -> None:
     folder = on.new_folder()
     url, hosted = on.new_store(case.store, folder)
     async with Verdict.over(on.stack.facts, url) as verdict:
+        verdict.books.sessions.open(verdict.key)
         try:
             settings = _settings(case, on, hosted, verdict.secret_key)
             async with open_core(settings, Home(folder)) as core:
@@ -138,7 +139,6 @@ async def _provision(core: Core, verdict: Verdict) -> float:
     """Ask for everything; the seconds until there was an outcome."""
     core.durable.launch()
     began = time.monotonic()
-    core.sessions.open(verdict.key)
     await core.provisioner.start(verdict.key.slug, LEGS)
     await core.provisioner.wait(verdict.key.slug, 60)
     return time.monotonic() - began
@@ -184,8 +184,8 @@ async def sweep(chosen: list[Case], on: Stage, run: Run) -> None:
     for done, case in enumerate(chosen, 1):
         try:
             await check(case, on)
-        except (AssertionError, TimeoutError, OSError) as error:
-            run.bad.append(f"{case}: {type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is bad
+            run.fail(f"{case}: {type(error).__name__}: {error}")
         run.progress(done, len(chosen))
 
 

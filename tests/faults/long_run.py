@@ -28,6 +28,11 @@ class Run:
     began: float = field(default_factory=time.monotonic)
     _told_at: float = 0.0
 
+    def fail(self, why: str) -> None:
+        """Something is bad: told now, and again at the end."""
+        self.bad.append(why)
+        print(f"{self.name}: BAD {why}", file=sys.stderr)  # noqa: T201
+
     def progress(self, done: int, total: int, more: str = "") -> None:
         """A line on stderr: every time on a terminal, now and then elsewhere."""
         now = time.monotonic()

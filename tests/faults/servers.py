@@ -1,0 +1,155 @@
+"""Real servers, `mk0r serve`, that share their vendors and, in PostgreSQL, their books. They may die or be stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from server.local.facts import free_port
+from server.local.home import Home
+from server.local.stack import settings_from
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Collection, Mapping
+
+    from server.local.facts import StackFacts
+    from server.record import SessionKey
+    from tests.faults.verdict import Verdict
+
+MK0R = str(Path(sys.executable).parent / "mk0r")
+START_SECONDS = 60.0
+STORY_SECONDS = 90.0
+ALIVE_SECONDS = 1.5
+NAME_OF = {"neon_base_url": "MK0R_NEON_BASE_URL", "resend_base_url": "MK0R_RESEND_BASE_URL"} | {
+    field: f"MK0R_{field.upper()}"
+    for field in ("github_owner", "github_api_url", "github_git_url", "e2b_api_url", "e2b_sandbox_url", "model")
+}
+Refused = (httpx.TransportError, httpx.HTTPStatusError)
+
+
+def environment(facts: StackFacts, verdict: Verdict, hosted: str | None, **more: str) -> dict[str, str]:
+    """A server's: the twins as vendors with credentials, so that it starts no stack of its own."""
+    values = {field: value for field, value in settings_from(facts).items() if value is not None}
+    told = {NAME_OF.get(name, name.upper()): getattr(v, "reveal", lambda v=v: v)() for name, v in values.items()}
+    limits = {f"MK0R_LIMIT_{vendor}": "0" for vendor in ("NEON", "RESEND", "GITHUB", "E2B")}
+    return {
+        "PATH": os.environ["PATH"],
+        **told,
+        **limits,
+        **({"MK0R_DATABASE_URL": hosted} if hosted else {}),
+        "MK0R_SECRET_KEY": verdict.secret_key,
+        "MK0R_PUBLIC_URL": "http://localhost:1",
+        "MK0R_WORKER_ALIVE_SECONDS": str(ALIVE_SECONDS),
+        **more,
+    }
+
+
+@dataclass
+class Server:
+    """One server: a home and a port that stay, and the process there now."""
+
+    home: Home
+    port: int
+    environ: Mapping[str, str]
+    process: asyncio.subprocess.Process | None = None
+    http: httpx.AsyncClient = field(init=False)
+
+    def __post_init__(self) -> None:
+        limits = httpx.Limits(max_connections=200, max_keepalive_connections=100)
+        url = f"http://127.0.0.1:{self.port}"
+        self.http = httpx.AsyncClient(base_url=url, timeout=20, limits=limits, trust_env=False)
+
+    @property
+    def log(self) -> Path:
+        return self.home.logs / "serve.log"
+
+    async def spawn(self) -> None:
+        """Begin the process, and do not wait for it."""
+        self.home.make()
+        with self.log.open("ab") as log:
+            environ = {**self.environ, "HOME": str(self.home.root), "MK0R_HOME": str(self.home.root)}
+            self.process = await asyncio.create_subprocess_exec(
+                MK0R,
+                "serve",
+                "--port",
+                str(self.port),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environ,
+            )
+
+    async def start(self) -> None:
+        await self.spawn()
+        await self.ready()
+
+    async def ready(self) -> None:
+        async with asyncio.timeout(START_SECONDS):
+            while not await self._is_ready():
+                assert self.process is not None
+                assert self.process.returncode is None, self.log.read_text()[-3000:]
+                await asyncio.sleep(0.02)
+
+    async def _is_ready(self) -> bool:
+        try:
+            return (await self.http.get("/api/stack")).json()["ready"]
+        except (httpx.TransportError, ValueError):
+            return False
+
+    def _signal(self, kind: signal.Signals) -> None:
+        if self.process is not None and self.process.returncode is None:
+            self.process.send_signal(kind)
+
+    async def kill(self) -> None:
+        """As a machine that loses its power."""
+        self._signal(signal.SIGKILL)
+        if self.process is not None:
+            await self.process.wait()
+
+    def stop(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    def wake(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    async def ask(self, key: SessionKey, services: Collection[str]) -> dict[str, Any]:
+        """Have these services made. Raises one of `Refused`."""
+        return await self._call("POST", f"/api/sessions/{key.slug}/services", key, {"services": [*services]})
+
+    async def show(self, key: SessionKey) -> dict[str, Any]:
+        return await self._call("GET", f"/api/sessions/{key.slug}", key)
+
+    async def settled(self, key: SessionKey) -> dict[str, Any]:
+        """The session once its provisioning has ended, as this server shows it."""
+        async with asyncio.timeout(STORY_SECONDS):
+            while (session := await self.show(key))["state"] == "provisioning":  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.05)
+        return session
+
+    async def _call(self, method: str, path: str, key: SessionKey, body: Any = None) -> dict[str, Any]:
+        answer = await self.http.request(method, path, json=body, headers={"Authorization": f"Bearer {key.reveal()}"})
+        answer.raise_for_status()
+        return json.loads(answer.content)
+
+
+@asynccontextmanager
+async def servers(folder: Path, count: int, environ: Mapping[str, str]) -> AsyncGenerator[list[Server]]:
+    """So many, all ready; whatever became of them, none is left at the end."""
+    taken: set[int] = set()
+    made = [Server(Home(folder / f"server-{n}"), free_port(taken), environ) for n in range(count)]
+    try:
+        await asyncio.gather(*(each.start() for each in made))
+        yield made
+    finally:
+        for each in made:
+            await each.kill()
+            await each.http.aclose()
