@@ -4,7 +4,8 @@
 
 Every point, in both kinds of database, in three orders: the server just starts again; the caller asks again as
 well; two servers start at once. In PostgreSQL a fourth: the server is only stopped, another takes over, and then
-it wakes. Each must end with exactly one of every resource, on record and in use.
+it wakes. Whoever comes after a death is a newer release, which finishes what the older began. Each must end with
+exactly one of every resource, on record and in use.
 """
 
 from __future__ import annotations
@@ -159,8 +160,8 @@ class Plans:
         asks = self._case.order == "ask again"
         servers = 2 if self._case.order == "two at once" else 1
         if self._case.removes:
-            return [self._plan(ask=False, destroy=asks) for _ in range(servers)]
-        return [self._plan(ask=asks) for _ in range(servers)]
+            return [self._plan(ask=False, destroy=asks, newer=True) for _ in range(servers)]
+        return [self._plan(ask=asks, newer=True) for _ in range(servers)]
 
     def _plan(self, **changes: object) -> Plan:
         plan: dict[str, object] = {

@@ -51,6 +51,8 @@ class Plan:
     """Killed so long after the point instead of at it: in the middle of whatever comes then."""
     asleep: bool = False
     """Stopped (SIGSTOP) at the point instead of killed."""
+    newer: bool = False
+    """A later release than the one before: what it does with a workflow is written otherwise."""
     seconds: float = 30.0
     budget_seconds: float = 20.0
 
@@ -93,6 +95,8 @@ async def live(plan: Plan) -> dict[str, Any]:
     settings = Settings().with_local(settings_from(found)).model_copy(update=changes)
     key = SessionKey(plan.session_key)
     async with open_core(settings, Home(Path(plan.home)), at=Armed(plan)) as core:
+        if plan.newer:
+            core.durable.register("added-in-this-release", _added)
         core.durable.launch()
         if plan.ask:
             core.sessions.open(key, services=tuple(plan.services))
@@ -105,6 +109,10 @@ async def live(plan: Plan) -> dict[str, Any]:
             while not await core.durable.is_over(run) or _ends(core.sessions.by_slug(key.slug)) or _is_at_work():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         return core.sessions.by_slug(key.slug).model_dump(mode="json")
+
+
+async def _added() -> None:
+    """Code the engine takes into the version it would reckon by itself."""
 
 
 def _is_at_work() -> bool:
