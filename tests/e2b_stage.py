@@ -120,6 +120,21 @@ class Stage:
             return await client.request(method, f"/_twin/{path}", headers=headers, json=body)
 
 
+async def attempt(sandbox: AsyncSandbox, command: str, seconds: float = 20) -> tuple[int, str]:
+    """A command's exit code and all its output, whether it failed or not.
+
+    The SDK's own bound is the only one: a call that is cancelled before its first event leaves, on Python 3.11, a task
+    of the SDK's whose `ConnectError: Request was cancelled` nobody retrieves, and that hides what really went wrong.
+    """
+    from e2b import CommandExitException
+
+    try:
+        done = await sandbox.commands.run(command, timeout=seconds)
+    except CommandExitException as failed:
+        return failed.exit_code, failed.stdout + failed.stderr
+    return 0, done.stdout + done.stderr
+
+
 async def eventually(check: Callable[[], Awaitable[Any]], seconds: float = 15) -> Any:
     """The first truthy answer within the time."""
     end = time.monotonic() + seconds

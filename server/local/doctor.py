@@ -126,8 +126,8 @@ def _sandboxes(home: Home, environ: Mapping[str, str]) -> Check:
         return Check(
             "sandboxes",
             ok=True,
-            says="weaker isolation, because MK0R_WEAK_SANDBOX asks for it: a folder, limits and landlock; no wall "
-            "around the network or the process list",
+            says="weaker isolation, because MK0R_WEAK_SANDBOX asks for it: a folder, limits and, on Linux, landlock; "
+            "no wall around the network or the process list",
             next_action="Unset MK0R_WEAK_SANDBOX for sandboxes with their own processes and network.",
         )
     found = tier.probe()

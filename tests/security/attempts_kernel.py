@@ -49,7 +49,8 @@ print('ESCAPED' if found > 0 else os.strerror(ctypes.get_errno()))
 
 UNSHARE = "unshare --user true && echo ESCAPED"
 CLONE = python(
-    f"{CALL}\nfound = libc.syscall(*map(ctypes.c_long, ({NUMBERS.get('clone', -1)}, 0x10000000 | 17, 0, 0, 0, 0)))\n{BORN}"  # noqa: E501
+    f"{CALL}\nnumbers = ({NUMBERS.get('clone', -1)}, 0x10000000 | 17, 0, 0, 0, 0)\n"
+    f"found = libc.syscall(*map(ctypes.c_long, numbers))\n{BORN}"
 )
 CLONE3 = python(
     f"{CALL}\nflags = (ctypes.c_uint64 * 8)(0x10000000, 0, 0, 0, 17, 0, 0, 0)\n"

@@ -96,6 +96,11 @@ async def worlds(place: Path) -> AsyncIterator[Worlds]:
         await worlds.close()
 
 
+def test_there_are_at_least_sixty_attempts() -> None:
+    assert len(POSSIBLE) >= 60
+    assert len({probe.name for probe in PROBES}) == len(PROBES)
+
+
 def named(probe: Probe) -> str:
     return probe.name
 
