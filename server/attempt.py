@@ -63,7 +63,8 @@ class Attempts:
             provisioning(slug, f"leg={name}", outcome="overtaken")
             if made:
                 await self._give_way(slug, name, intent, made)
-        return self._sessions.by_slug(slug).leg(name).model_dump(mode="json")
+            leg = self._sessions.by_slug(slug).leg(name)
+        return leg.model_dump(mode="json")
 
     async def _outcome(self, slug: str, name: LegName) -> tuple[Intent | None, Leg, Resources | None]:
         """The one broad catch: no leg's failure may stop another."""

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 WORKFLOW = "provision"
 RECOVER_SECONDS = 60.0
+SILENCE_SECONDS = 5.0  # after so long, whoever waits looks for himself
+OVER = {"provisioned", "session.destroyed"}
 
 
 class Provisioner:
@@ -121,9 +123,16 @@ class Provisioner:
         end = self._clock() + seconds
         seen = 0
         while (session := self._sessions.by_slug(slug)).state == "provisioning" and self._clock() < end:
-            for event in await self._books.events.wait(slug, seen, min(end - self._clock(), 5)):
-                seen = event.seq
+            seen = await self._heard(slug, seen, end)
         return session
+
+    async def _heard(self, slug: str, seen: int, end: float) -> int:
+        """Listen until something says that a round is over, or nothing does for a while; the last event's number."""
+        while told := await self._books.events.wait(slug, seen, min(max(end - self._clock(), 0), SILENCE_SECONDS)):
+            seen = told[-1].seq
+            if any(event.type in OVER for event in told):
+                break
+        return seen
 
 
 async def _all(steps: Iterable[Awaitable[Any]]) -> None:

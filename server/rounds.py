@@ -13,15 +13,15 @@ import sqlalchemy as sa
 from server.database import insert_new, writing
 from server.errors import BadInput
 from server.legs import Intent
-from server.record import Problem
+from server.record import Leg, Problem
 from server.schema import LEGS, SESSIONS
-from server.sessions import load
+from server.sessions import is_ending, load
 from server.settings import LEGS as ALL_LEGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from server.record import Leg, Session
+    from server.record import Session
     from server.settings import LegName
 
 
@@ -86,24 +86,24 @@ class Rounds:
     def intend(self, slug: str, name: LegName) -> Intent | None:
         """Write down that this leg is about to be made. None where it stands, or where the session ends."""
         with writing(self._engine) as connection:
-            session = load(connection, slug, lock=True)
-            if session.ending or session.leg(name).stands:
+            if is_ending(connection, slug):
                 return None
-            key = sa.and_(LEGS.c.slug == slug, LEGS.c.name == name)
-            insert_new(connection, LEGS, {"slug": slug, "name": name})
-            row = connection.execute(sa.select(LEGS.c.attempt, LEGS.c.life, LEGS.c.intent_at).where(key)).one()
-            values = {"attempt": row.attempt + 1, "intent_at": datetime.now(UTC), "outcome": None}
-            connection.execute(sa.update(LEGS).where(key).values(**values))
-            return Intent(session.app_id, row.attempt + 1, row.life, look=row.intent_at is not None)
+            now, key = datetime.now(UTC), {"of": slug, "leg": name}
+            row = connection.execute(_INTENDED, key).one_or_none()
+            if row is None:
+                connection.execute(_FIRST_INTENT, {"slug": slug, "name": name, "attempt": 1, "intent_at": now})
+                return Intent(f"mk0r-{slug}", 1)
+            if row.outcome and Leg.model_validate(row.outcome).stands:
+                return None
+            connection.execute(_INTEND, {**key, "next": row.attempt + 1, "now": now})
+            return Intent(f"mk0r-{slug}", row.attempt + 1, row.life, look=row.intent_at is not None)
 
     def record(self, connection: sa.Connection, slug: str, leg: Leg, attempt: int) -> bool:
         """Save what came of an attempt. False, and nothing saved, when a later one or the session's end overtook it."""
-        session = load(connection, slug, lock=True)
+        ending = is_ending(connection, slug)
         newest = sa.and_(LEGS.c.slug == slug, LEGS.c.name == leg.name, LEGS.c.attempt == attempt)
         outcome = leg.model_dump(mode="json")
-        return not session.ending and (
-            connection.execute(sa.update(LEGS).where(newest).values(outcome=outcome)).rowcount == 1
-        )
+        return not ending and (connection.execute(sa.update(LEGS).where(newest).values(outcome=outcome)).rowcount == 1)
 
     def attempts(self, slug: str, name: LegName) -> int | None:
         """How often the leg was ever tried; None when nothing was since its resources were last removed."""
@@ -118,6 +118,13 @@ class Rounds:
             values = {"outcome": None, "intent_at": None, "life": LEGS.c.life + 1, "attempt": LEGS.c.attempt + 1}
             connection.execute(sa.update(LEGS).where(LEGS.c.slug == slug, LEGS.c.name == name).values(**values))
 
+
+_KEY = sa.and_(LEGS.c.slug == sa.bindparam("of"), LEGS.c.name == sa.bindparam("leg"))
+_INTENDED = sa.select(LEGS.c.attempt, LEGS.c.life, LEGS.c.intent_at, LEGS.c.outcome).where(_KEY)
+_FIRST_INTENT = sa.insert(LEGS)
+_INTEND = (
+    sa.update(LEGS).where(_KEY).values(attempt=sa.bindparam("next"), intent_at=sa.bindparam("now"), outcome=sa.null())
+)
 
 _NO_OUTCOME = Problem(
     code="internal",

@@ -92,8 +92,14 @@ class Sessions:
 
     def all(self) -> list[Session]:
         """Every session that was not destroyed, newest first."""
-        query = sa.select(SESSIONS.c.slug).where(SESSIONS.c.state != "destroyed").order_by(SESSIONS.c.created_at.desc())
-        return [self.by_slug(slug) for slug in self._slugs(query)]
+        here = SESSIONS.c.state != "destroyed"
+        with self._engine.connect() as connection:
+            rows = connection.execute(sa.select(SESSIONS).where(here).order_by(SESSIONS.c.created_at.desc())).all()
+            legs: dict[str, list[Any]] = {row.slug: [] for row in rows}
+            theirs = sa.select(LEGS.c.slug, LEGS.c.name, LEGS.c.outcome).join(SESSIONS, LEGS.c.slug == SESSIONS.c.slug)
+            for slug, name, outcome in connection.execute(theirs.where(here)):
+                legs.get(slug, []).append((name, outcome))
+        return [_session(row, legs[row.slug]) for row in rows]
 
     def unfinished(self) -> Iterable[str]:
         """Those whose provisioning was begun and has not come to its end."""
@@ -145,25 +151,42 @@ class Sessions:
             return connection.execute(query).scalars().all()
 
 
+# Made once: what a session costs was for a good part the making of these.
+_ONE = sa.select(SESSIONS).where(SESSIONS.c.slug == sa.bindparam("of"))
+_LOCKED = _ONE.with_for_update()
+_ITS_LEGS = sa.select(LEGS.c.name, LEGS.c.outcome).where(LEGS.c.slug == sa.bindparam("of"))
+_ENDING = sa.select(SESSIONS.c.ending_at).where(SESSIONS.c.slug == sa.bindparam("of")).with_for_update()
+
+
 def load(connection: sa.Connection, slug: str, *, lock: bool = False) -> Session:
     """The session; with `lock`, nobody else changes it before this transaction ends. Raises `UnknownSession`."""
-    query = sa.select(SESSIONS).where(SESSIONS.c.slug == slug)
-    row = connection.execute(query.with_for_update() if lock else query).mappings().one_or_none()
+    row = connection.execute(_LOCKED if lock else _ONE, {"of": slug}).one_or_none()
     if row is None:
         raise UnknownSession
-    legs = connection.execute(sa.select(LEGS.c.name, LEGS.c.outcome).where(LEGS.c.slug == slug)).all()
+    return _session(row, connection.execute(_ITS_LEGS, {"of": slug}))
+
+
+def is_ending(connection: sa.Connection, slug: str) -> bool:
+    """Whether its end was asked for. Nobody else changes it before this transaction ends. Raises `UnknownSession`."""
+    row = connection.execute(_ENDING, {"of": slug}).one_or_none()
+    if row is None:
+        raise UnknownSession
+    return row.ending_at is not None
+
+
+def _session(row: sa.Row[Any], legs: Iterable[Any]) -> Session:
     outcomes = {name: Leg.model_validate(outcome) for name, outcome in legs if outcome}
     return Session(
-        slug=slug,
-        app_id=f"mk0r-{slug}",
-        state=row["state"],
-        idea=row["idea"],
-        created_at=in_utc(row["created_at"]),
-        generation=row["generation"],
-        services=row["services"],
-        round=row["round"] or [],
-        ending=row["ending_at"] is not None,
-        legs=[outcomes.get(name) or Leg.absent(name, asked=name in row["services"]) for name in ALL_LEGS],
+        slug=row.slug,
+        app_id=f"mk0r-{row.slug}",
+        state=row.state,
+        idea=row.idea,
+        created_at=in_utc(row.created_at),
+        generation=row.generation,
+        services=row.services,
+        round=row.round or [],
+        ending=row.ending_at is not None,
+        legs=[outcomes.get(name) or Leg.absent(name, asked=name in row.services) for name in ALL_LEGS],
     )
 
 

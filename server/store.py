@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
@@ -74,7 +75,8 @@ class Events:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
-        self._changed: dict[str, asyncio.Event] = {}
+        # As long as somebody waits, and no longer: a server has many more sessions than waiters.
+        self._changed: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
 
     def append(self, slug: str, type: str, data: dict[str, Any]) -> int:  # noqa: A002 - the field's own name
         with writing(self._engine) as connection:
@@ -86,12 +88,9 @@ class Events:
         """Append as part of a larger change; `wake` after it."""
         if connection.dialect.name == "postgresql":
             # Numbering is one at a time for one session; SQLite's writers are one at a time anyway.
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(slug, 0))))
-            connection.execute(sa.select(sa.func.pg_notify(CHANNEL, slug)))
-        seq: int = connection.execute(_last(slug)).scalar_one() + 1
-        row = {"slug": slug, "seq": seq, "at": datetime.now(UTC), "type": type, "data": data}
-        connection.execute(sa.insert(EVENTS).values(**row))
-        return seq
+            connection.execute(_TELL, {"of": slug})
+        row = {"of": slug, "now": datetime.now(UTC), "kind": type, "told": data}
+        return connection.execute(_APPEND, row).scalar_one()
 
     def wake(self, slug: str | None = None) -> None:
         """Let whoever waits for this session's events (or any session's) look again."""
@@ -120,13 +119,12 @@ class Events:
     def last(self, slug: str) -> int:
         """The newest event's number; 0 before the first."""
         with self._engine.connect() as connection:
-            return connection.execute(_last(slug)).scalar_one()
+            return connection.execute(_LAST, {"of": slug}).scalar_one()
 
     def since(self, slug: str, seq: int) -> list[Event]:
-        query = sa.select(EVENTS).where(EVENTS.c.slug == slug, EVENTS.c.seq > seq).order_by(EVENTS.c.seq)
         with self._engine.connect() as connection:
-            rows = connection.execute(query).mappings().all()
-        return [Event(row["seq"], in_utc(row["at"]), row["type"], row["data"]) for row in rows]
+            rows = connection.execute(_SINCE, {"of": slug, "after": seq}).all()
+        return [Event(row.seq, in_utc(row.at), row.type, row.data) for row in rows]
 
     async def wait(self, slug: str, seq: int, timeout: float) -> list[Event]:  # noqa: ASYNC109 - a long wait
         """Events after `seq`: at once if there are any, else within `timeout` seconds, else none."""
@@ -141,5 +139,19 @@ class Events:
             return self.since(slug, seq)
 
 
-def _last(slug: str) -> sa.Select[Any]:
-    return sa.select(sa.func.coalesce(sa.func.max(EVENTS.c.seq), 0)).where(EVENTS.c.slug == slug)
+_TELL = sa.select(
+    sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(sa.bindparam("of"), 0)),
+    sa.func.pg_notify(CHANNEL, sa.bindparam("of")),
+)
+# Made once: these are what a session's story consists of.
+_OF = EVENTS.c.slug == sa.bindparam("of")
+_LAST = sa.select(sa.func.coalesce(sa.func.max(EVENTS.c.seq), 0)).where(_OF)
+_SINCE = sa.select(EVENTS).where(_OF, EVENTS.c.seq > sa.bindparam("after")).order_by(EVENTS.c.seq)
+_NEXT = sa.select(
+    sa.bindparam("of", type_=EVENTS.c.slug.type),
+    _LAST.scalar_subquery() + 1,
+    sa.bindparam("now", type_=EVENTS.c.at.type),
+    sa.bindparam("kind", type_=EVENTS.c.type.type),
+    sa.bindparam("told", type_=EVENTS.c.data.type),
+)
+_APPEND = sa.insert(EVENTS).from_select(["slug", "seq", "at", "type", "data"], _NEXT).returning(EVENTS.c.seq)

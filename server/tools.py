@@ -243,7 +243,9 @@ def _in_our_words(tool: Any) -> Any:
 
 
 async def _with_progress(ctx: Context[Any, Any], bench: Workbench, slug: str, seconds: float) -> Session:
-    """Wait for provisioning and tell the caller as each service comes on."""
+    """Wait for provisioning and tell the caller, if it asked to be told, as each service comes on."""
+    if (ctx.request_context.meta or {}).get("progress_token") is None:
+        return await bench.provisioner.wait(slug, seconds)
 
     async def tell() -> None:
         seen = done = 0
