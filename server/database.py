@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
 from server.schema import prepare
@@ -113,5 +113,6 @@ def in_utc(moment: datetime) -> datetime:
 
 
 def is_away(error: BaseException) -> bool:
-    """Whether this says that the database cannot be reached, or is held up, just now."""
-    return isinstance(error, OperationalError | InterfaceError | NoConnection)
+    """Whether this says that the database cannot be reached, is held up, or hung up on us just now."""
+    hung_up = isinstance(error, DBAPIError) and error.connection_invalidated  # after we had slept in a transaction
+    return hung_up or isinstance(error, OperationalError | InterfaceError | NoConnection)

@@ -59,7 +59,8 @@ class Workers:
     async def look(self) -> None:
         """Take over from everybody who has work and shows no life."""
         working = await self._durable.executors()
-        dead = working - await asyncio.to_thread(self._living)
+        # Never from itself: a machine under load may be late to say that it lives, and it knows better.
+        dead = working - await asyncio.to_thread(self._living) - {self._durable.executor}
         if dead:
             logging.getLogger("mk0r").warning("taking over from %s", ", ".join(sorted(dead)))
             await self._durable.take_over(dead)

@@ -41,7 +41,7 @@ NAMES: dict[LegName, list[str]] = {
     "git": ["GITHUB_REPO", "GITHUB_REPO_URL"],
     "vm": [],
 }
-BUDGET_SECONDS = 2.0
+BUDGET_SECONDS = 4.0
 PATIENT_SECONDS = 20.0  # no budget in the way of what fails by itself
 LATE_SECONDS = 10.0  # what a budget may be overdrawn on a machine that does other things too
 DOWN: list[dict[str, Any]] = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import sys
 import time
 from dataclasses import dataclass, field
@@ -73,5 +74,16 @@ def command(
     more(parser)
     asked = parser.parse_args()
     run = Run(name, asked.seed, asked.count)
-    asyncio.run(work(run, asked))  # pyright: ignore[reportArgumentType] - every `work` is a coroutine
+    asyncio.run(_until_told_to_stop(run, work(run, asked)))
     return run.tell(as_json=asked.json)
+
+
+async def _until_told_to_stop(run: Run, work: Awaitable[None]) -> None:
+    """Either signal ends it in order: what it began is put away. A run in the background is deaf to the first."""
+    task = asyncio.ensure_future(work)
+    for kind in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(kind, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        run.fail("broken off")

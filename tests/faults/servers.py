@@ -9,6 +9,7 @@ import signal
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ import httpx
 from server.local.facts import free_port
 from server.local.home import Home
 from server.local.stack import settings_from
+from server.secrets import Secret
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Mapping
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
 MK0R = str(Path(sys.executable).parent / "mk0r")
 START_SECONDS = 60.0
 STORY_SECONDS = 90.0
-ALIVE_SECONDS = 1.5
+CALL_SECONDS = 20.0
+ALIVE_SECONDS = 3.0
 NAME_OF = {"neon_base_url": "MK0R_NEON_BASE_URL", "resend_base_url": "MK0R_RESEND_BASE_URL"} | {
     field: f"MK0R_{field.upper()}"
     for field in ("github_owner", "github_api_url", "github_git_url", "e2b_api_url", "e2b_sandbox_url", "model")
@@ -64,9 +67,10 @@ class Server:
     http: httpx.AsyncClient = field(init=False)
 
     def __post_init__(self) -> None:
-        limits = httpx.Limits(max_connections=200, max_keepalive_connections=100)
+        # A server that closes an idle connection just when it is used again would look like one that died.
+        limits = httpx.Limits(max_connections=200, max_keepalive_connections=0)
         url = f"http://127.0.0.1:{self.port}"
-        self.http = httpx.AsyncClient(base_url=url, timeout=20, limits=limits, trust_env=False)
+        self.http = httpx.AsyncClient(base_url=url, timeout=CALL_SECONDS, limits=limits, trust_env=False)
 
     @property
     def log(self) -> Path:
@@ -128,6 +132,19 @@ class Server:
     async def show(self, key: SessionKey) -> dict[str, Any]:
         return await self._call("GET", f"/api/sessions/{key.slug}", key)
 
+    async def destroy(self, key: SessionKey) -> None:
+        """Raises one of `Refused`; one that is gone already is no error."""
+        try:
+            await self._call("DELETE", f"/api/sessions/{key.slug}", key)
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code != HTTPStatus.NOT_FOUND:
+                raise
+
+    async def reap(self) -> dict[str, Any]:
+        """What the operator's `mk0r reap --apply` does."""
+        token = Secret(json.loads(self.home.server_file.read_text())["token"])
+        return await self._call("POST", "/api/reap", token, {"apply": True}, seconds=600)
+
     async def settled(self, key: SessionKey) -> dict[str, Any]:
         """The session once its provisioning has ended, as this server shows it."""
         async with asyncio.timeout(STORY_SECONDS):
@@ -135,8 +152,11 @@ class Server:
                 await asyncio.sleep(0.05)
         return session
 
-    async def _call(self, method: str, path: str, key: SessionKey, body: Any = None) -> dict[str, Any]:
-        answer = await self.http.request(method, path, json=body, headers={"Authorization": f"Bearer {key.reveal()}"})
+    async def _call(
+        self, method: str, path: str, key: Secret, body: Any = None, *, seconds: float = CALL_SECONDS
+    ) -> dict[str, Any]:
+        bearer = {"Authorization": f"Bearer {key.reveal()}"}
+        answer = await self.http.request(method, path, json=body, headers=bearer, timeout=seconds)
         answer.raise_for_status()
         return json.loads(answer.content)
 

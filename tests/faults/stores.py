@@ -33,7 +33,17 @@ STORES = ("sqlite", "postgres")
 class Cluster:
     """A PostgreSQL of the tests' own."""
 
-    url: str
+    home: Home
+    port: int
+    password: str
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://postgres:{self.password}@127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        """Also after it was killed; one that runs stays as it is."""
+        await postgres.start(self.home, postgres.find_binaries(os.environ), self.port, Secret(self.password))
 
     def new_database(self) -> str:
         """The URL of an empty database."""
@@ -45,11 +55,10 @@ class Cluster:
 
 async def start_cluster(home: Home) -> Cluster:
     """Stopped with `stop_cluster`."""
-    binaries = postgres.find_binaries(os.environ)
-    await postgres.prepare(home, binaries, lambda _: None)
-    port, password = free_port(set()), token_hex(12)
-    await postgres.start(home, binaries, port, Secret(password))
-    return Cluster(f"postgresql://postgres:{password}@127.0.0.1:{port}")
+    await postgres.prepare(home, postgres.find_binaries(os.environ), lambda _: None)
+    cluster = Cluster(home, free_port(set()), token_hex(12))
+    await cluster.start()
+    return cluster
 
 
 async def stop_cluster(home: Home) -> None:

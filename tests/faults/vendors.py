@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -91,3 +92,40 @@ async def _repositories(http: httpx.AsyncClient, facts: StackFacts, app_id: str)
 async def _sandboxes(http: httpx.AsyncClient, facts: StackFacts, app_id: str) -> list[str]:
     listed = await _get(http, facts, "e2b", "/v2/sandboxes", metadata=f"app={app_id}")
     return [sandbox["sandboxID"] for sandbox in listed]
+
+
+async def inventory(facts: StackFacts) -> dict[str, dict[str, list[str]]]:
+    """Everything of every session: by the session's app id, in the form of `standing`, without what is empty."""
+    found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    async with httpx.AsyncClient(timeout=30, verify=False) as http:
+        for project in await _all_projects(http, facts):
+            found[project["name"]]["database"].append(project["id"])
+        for segment in await _all_of(http, facts, "/segments"):
+            found[segment["name"].removesuffix(" Users")]["mail"].append(segment["id"])
+        for key in await _all_of(http, facts, "/api-keys"):
+            found[key["name"].rpartition("-")[0]]["mail keys"].append(key["id"])
+        for repository in await _all_repositories(http, facts):
+            found[repository["name"]]["git"].append(repository["full_name"])
+        for sandbox in await _get(http, facts, "e2b", "/v2/sandboxes", limit="100"):
+            found[sandbox["metadata"].get("app", "")]["vm"].append(sandbox["sandboxID"])
+    return {app_id: dict(kinds) for app_id, kinds in found.items() if app_id.startswith("mk0r-")}
+
+
+async def _all_projects(http: httpx.AsyncClient, facts: StackFacts) -> list[Any]:
+    found: list[Any] = []
+    after: dict[str, str] = {}
+    while True:
+        page = await _get(http, facts, "neon", "/api/v2/projects", limit="400", **after)
+        found += page["projects"]
+        if not page["projects"] or not page.get("pagination", {}).get("cursor"):
+            return found
+        after = {"cursor": page["pagination"]["cursor"]}
+
+
+async def _all_repositories(http: httpx.AsyncClient, facts: StackFacts) -> list[Any]:
+    found: list[Any] = []
+    while page := await _get(http, facts, "github", "/user/repos", per_page="100", page=str(len(found) // 100 + 1)):
+        found += page
+        if len(page) < 100:
+            break
+    return found

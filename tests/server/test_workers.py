@@ -1,0 +1,53 @@
+"""Servers that look after each other: whose work is taken over, and whose is not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from server.database import is_away, open_engine
+from server.workers import Workers
+
+if TYPE_CHECKING:
+    from server.durable import Durable
+    from tests.faults.stores import Cluster
+
+
+class Engine:
+    """As much of the workflow engine as it takes."""
+
+    executor = "me"
+
+    def __init__(self) -> None:
+        self.taken: list[set[str]] = []
+
+    async def executors(self) -> set[str]:
+        return {"me", "another"}
+
+    async def take_over(self, dead: set[str]) -> None:
+        self.taken.append(dead)
+
+
+async def test_a_server_too_busy_to_say_that_it_lives_does_not_take_over_from_itself(cluster: Cluster) -> None:
+    books, engine = open_engine(cluster.new_database()), Engine()
+    await Workers(books, cast("Durable", engine)).look()  # nobody ever said that it lives
+    books.dispose()
+    assert engine.taken == [{"another"}]
+
+
+def test_a_transaction_we_slept_in_is_one_to_do_over(cluster: Cluster) -> None:
+    books: Any = open_engine(cluster.new_database())
+    with books.connect() as connection:
+        connection.execute(sa.text("set idle_in_transaction_session_timeout = 1"))
+        pid = connection.execute(sa.text("select pg_backend_pid()")).scalar_one()
+        with books.connect() as other:
+            gone = sa.text("select count(*) from pg_stat_activity where pid = :pid")
+            while other.execute(gone, {"pid": pid}).scalar_one():
+                other.rollback()
+        with pytest.raises(DBAPIError) as slept:
+            connection.execute(sa.text("select 1"))
+    books.dispose()
+    assert is_away(slept.value)
