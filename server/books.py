@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from server.rounds import Rounds
 from server.sessions import Sessions
 from server.store import Events, Vault
+from server.trajectories import Trajectories
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -22,9 +23,10 @@ class Books:
     rounds: Rounds
     vault: Vault
     events: Events
+    trajectories: Trajectories
 
     @classmethod
     def over(cls, engine: sa.Engine, key: Secret) -> Books:
         """`key` seals the secrets."""
         vault = Vault(engine, key)
-        return cls(engine, Sessions(engine, vault), Rounds(engine), vault, Events(engine))
+        return cls(engine, Sessions(engine, vault), Rounds(engine), vault, Events(engine), Trajectories(engine))

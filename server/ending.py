@@ -54,6 +54,7 @@ class Ending:
         with writing(self._books.engine) as connection:
             if self._sessions.destroyed(connection, slug):
                 self._books.vault.forget_within(connection, slug)
+                self._books.trajectories.forget_within(connection, slug)
                 self._books.events.append_within(connection, slug, "session.destroyed", {})
         self._books.events.wake(slug)
 

@@ -73,6 +73,13 @@ SLOTS = sa.Table(
     sa.Column("at", sa.Float, nullable=False),
 )
 
+TRAJECTORIES = sa.Table(
+    "trajectories",
+    METADATA,
+    sa.Column("slug", _SLUG, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, doc="which run of the session"),
+    sa.Column("told", sa.JSON, nullable=False),
+)
 JOBS = sa.Table(
     "jobs",
     METADATA,

@@ -109,7 +109,7 @@ async def open_local(boot: Boot, stack: AsyncExitStack, *, workflows: type[Durab
         if settings.public_url is None and "e2b" in twins:
             settings = settings.model_copy(update={"public_url": f"http://localhost:{boot.port}"})
         core = await stack.enter_async_context(open_core(settings, boot.home, workflows=workflows))
-        runs = Runs(core, boot.home.root / "runs")
+        runs = Runs(core)
         mcp = core.mcp.streamable_http_app(stateless_http=True)
         await stack.enter_async_context(mcp.router.lifespan_context(mcp))
         core.durable.launch()

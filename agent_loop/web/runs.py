@@ -1,23 +1,20 @@
 """Agent runs as durable workflows: the host of the loop, one story in the session's events.
 
 A run is written down before it begins, continues where a killed process stopped, and leaves its
-trajectory in `MK0R_HOME/runs/<slug>/`, which is also where the next run of the session goes on.
+trajectory in the server's books, where the session's next run goes on, on whichever server.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from typing import TYPE_CHECKING, Any
 
 from agent_loop.web.events import UnderWay
 from server.errors import BadInput, UserError
-from server.local.facts import write_private
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
     from server.app import Core
 
@@ -30,9 +27,8 @@ FLUSH_SECONDS = 0.1  # what the model says comes in single words; views are told
 class Runs:
     """Starts, stops and continues runs. Make it before the engine launches: it brings the workflow."""
 
-    def __init__(self, core: Core, folder: Path) -> None:
+    def __init__(self, core: Core) -> None:
         self._core = core
-        self._folder = folder
         self._tasks: dict[str, asyncio.Task[Any]] = {}
         """The runs of this process that are under way."""
         core.durable.register(WORKFLOW, self._story)
@@ -161,16 +157,12 @@ class Runs:
 
     def _history(self, slug: str, number: int) -> list[dict[str, Any]]:
         """The conversation up to this run: the newest earlier trajectory holds all before it."""
-        for earlier in range(number - 1, 0, -1):
-            path = self._folder / slug / f"{earlier}.json"
-            if path.exists():
-                return json.loads(path.read_text())["messages"]
-        return []
+        earlier = self._core.books.trajectories.newest(slug, before=number)
+        return earlier["messages"] if earlier else []
 
     def _save(self, slug: str, asked: dict[str, Any], messages: list[dict[str, Any]], outcome: str) -> None:
-        folder = self._folder / slug
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_private(folder / f"{asked['number']}.json", {**asked, "outcome": outcome, "messages": messages})
+        told = {**asked, "outcome": outcome, "messages": messages}
+        self._core.books.trajectories.save(slug, asked["number"], told)
 
 
 class DurableJournal:

@@ -58,7 +58,7 @@ async def parts(stack: Stack, tmp_path: Path) -> AsyncIterator[Parts]:
             Settings().with_local(settings_from(stack.facts)).model_copy(update={"public_url": "http://localhost:1"})
         )  # pyright: ignore[reportCallIssue] - from the environment
         core = await closing.enter_async_context(open_core(settings, home))
-        runs = Runs(core, home.root / "runs")
+        runs = Runs(core)
         mcp = core.mcp.streamable_http_app(stateless_http=True)
         await closing.enter_async_context(mcp.router.lifespan_context(mcp))
         core.durable.launch()

@@ -66,7 +66,9 @@ async def until(holds: Callable[[], Awaitable[object]]) -> None:
 
 
 @pytest.mark.timeout(180)
-async def test_one_request_begins_everything_and_the_stream_tells_it_all(served: httpx.AsyncClient) -> None:
+async def test_one_request_begins_everything_and_the_stream_tells_it_all(
+    served: httpx.AsyncClient, parts: Parts
+) -> None:
     made = await make(served)
     events = await story(served, made)
     kinds = [event["type"] for event in events]
@@ -106,7 +108,15 @@ async def test_one_request_begins_everything_and_the_stream_tells_it_all(served:
     more = await story(served, made, after=len(events))
     assert [event["run"] for event in more if event["type"] == "run.finished"] == [again.json()["run"]]
 
+    async with asyncio.timeout(BOUND):
+        while (saved := parts.core.books.trajectories.newest(made.slug, before=3)) is None or saved["number"] < 2:
+            await asyncio.sleep(0.05)  # it is saved just after its end was told
+    said = json.dumps(saved["messages"])
+    assert UNSCRIPTED in said, "the second run went on where the first ended"
+    assert "and a clock" in said
+
     assert (await served.delete(made.url, headers=made.auth)).status_code == 200
+    assert parts.core.books.trajectories.newest(made.slug, before=3) is None
     assert (await served.get(made.url, headers=made.auth)).status_code == 404
     assert (await served.get(made.url, headers=OPERATOR)).status_code == 404
 
