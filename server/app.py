@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from server.crash import Crash
     from server.durable import Durable
     from server.local.home import Home
+    from server.machines import Machines
     from server.provision import Provisioner
     from server.reaper import Reaper
     from server.schedules import Schedules
@@ -51,6 +52,7 @@ class Core:
     provisioner: Provisioner
     workbench: Workbench
     sandboxes: Sandboxes
+    machines: Machines
     schedules: Schedules
     durable: Durable
     reaper: Reaper
@@ -77,6 +79,8 @@ async def open_core(
     from server.durable import Durable
     from server.git import GitPush
     from server.log import set_up
+    from server.machines import Machines
+    from server.repository import Repositories
     from server.schedules import Schedules
     from server.vm.sandbox import Sandboxes
     from server.workbench import Workbench
@@ -93,10 +97,18 @@ async def open_core(
         vendors = parts.vendors(settings, engine, http, at)
         sandboxes = Sandboxes(settings)
         legs = parts.legs(settings, books, vendors, sandboxes, at)
-        provisioner = parts.provisioner(settings, books, legs, sandboxes, durable, at=at)
-        push = GitPush(sandboxes, settings.github_git_url, settings.github_token)
-        schedules = Schedules(books, sandboxes, durable)
-        bench = Workbench(books, provisioner=provisioner, sandboxes=sandboxes, push=push, schedules=schedules)
+        repositories = Repositories(settings.github_git_url, settings.github_token)
+        provisioner = parts.provisioner(settings, books, legs, sandboxes, durable, repositories=repositories, at=at)
+        machines = Machines(provisioner, sandboxes)
+        schedules = Schedules(books, sandboxes, machines, durable)
+        bench = Workbench(
+            books,
+            provisioner=provisioner,
+            sandboxes=sandboxes,
+            machines=machines,
+            push=GitPush(sandboxes, repositories),
+            schedules=schedules,
+        )
         durable.register("provision", provisioner.story)
         durable.register("job", schedules.story)
         durable.keep(provisioner.recover)
@@ -118,6 +130,7 @@ async def open_core(
             provisioner=provisioner,
             workbench=bench,
             sandboxes=sandboxes,
+            machines=machines,
             schedules=schedules,
             durable=durable,
             reaper=reaper,

@@ -104,7 +104,7 @@ class Attempts:
                 self._at(f"{name}.found")
         resources = found or await leg.make(intent)
         if name == "vm":
-            await self._environment.furnish(intent.app_id, resources.reference["sandbox_id"])
+            resources = await self._environment.furnish(intent, resources)
             self._at("vm.furnished")
         for variable, value in resources.env.items():
             dotenv.check_value(variable, value.reveal())

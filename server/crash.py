@@ -30,6 +30,8 @@ OF_SOME = (
     "mail.replacing",  # about to delete a key whose token was lost
     "vm.created",
     "vm.furnished",
+    "vm.lost",  # the round that replaces it is saved, its workflow not started
+    "vm.restored",  # the pushed code is in it, nothing is saved
 )
 OF_THE_STORY = (
     "round.planned",  # the generation is saved, its workflow not started

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from server import dotenv
 from server.crash import nowhere
-from server.errors import LegError
+from server.errors import LegError, UnknownSession
 from server.log import provisioning
 from server.record import Problem
+from server.vm.errors import GONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from server.books import Books
+    from server.checkout import Checkout
     from server.crash import Crash
+    from server.legs import Intent, Resources
     from server.record import Session
     from server.vm.sandbox import Sandboxes
 
@@ -33,6 +38,7 @@ class Environment:
         self,
         books: Books,
         sandboxes: Sandboxes,
+        checkout: Checkout,
         *,
         clock: Callable[[], float] = time.monotonic,
         at: Crash = nowhere,
@@ -40,11 +46,29 @@ class Environment:
         self._books = books
         self._sessions = books.sessions
         self._sandboxes = sandboxes
+        self._checkout = checkout
         self._clock = clock
         self._at = at
+        sandboxes.on_waking = self.mend
 
-    async def furnish(self, app_id: str, sandbox_id: str) -> None:
-        """The skill and the session's run-time facts, there before anybody works in the VM."""
+    async def furnish(self, intent: Intent, made: Resources) -> Resources:
+        """The skill, the session's run-time facts and its pushed code, there before anybody works in the VM.
+
+        The reference tells from then on with which commit the VM began.
+        """
+        sandbox_id = made.reference["sandbox_id"]
+        await self._tell(intent.app_id, sandbox_id)
+        if intent.attempt == 1:
+            return made  # nobody can have pushed
+        session = self._sessions.by_slug(intent.app_id.removeprefix("mk0r-"))
+        commit = await self._checkout.bring(session, sandbox_id)
+        if commit is None:
+            return made
+        self._books.events.append(session.slug, "code.restored", {"commit": commit})
+        self._at("vm.restored")
+        return replace(made, reference={**made.reference, "commit": commit})
+
+    async def _tell(self, app_id: str, sandbox_id: str) -> None:
         slug = app_id.removeprefix("mk0r-")
         facts = f"MK0R_SLUG={slug}\nMK0R_APP_ID={app_id}\nMK0R_APP_PORT=5173\n"
         files = {f"{SKILL_IN_VM}/{path.relative_to(SKILL)}": path.read_text() for path in sorted(SKILL.rglob("*.md"))}
@@ -55,6 +79,8 @@ class Environment:
         began = self._clock()
         session = self._sessions.by_slug(slug)
         try:
+            if "commit" in session.leg("vm").reference and session.sandbox_id is not None:
+                await self._checkout.install(session.sandbox_id)  # before the write, which restarts the app
             names = await self._write(session)
         except LegError as error:
             return Problem.of(error).model_dump()
@@ -84,18 +110,26 @@ class Environment:
         secrets = self._books.vault.get(session.slug)
         return {n: secrets[n] for leg in session.legs if leg.stands for n in leg.env_names}
 
-    async def restore(self, slug: str) -> Session:
-        """Wake the VM and give it back what it must not be without."""
-        session = self._sessions.by_slug(slug)
-        if session.sandbox_id is None:
-            raise LegError(
-                "This session has no VM.", code="no_vm", next_action="Provision the vm, then resume.", retryable=True
-            )
-        await self._sandboxes.open(session.sandbox_id)
-        if not await self._sandboxes.holds(session.sandbox_id, ENV, FACTS):
-            await self.furnish(session.app_id, session.sandbox_id)
+    async def mend(self, app_id: str, sandbox_id: str) -> None:
+        """Write what a VM has lost while it slept. One that cannot be written is left to whoever works in it."""
+        try:
+            session = self._sessions.by_slug(app_id.removeprefix("mk0r-"))
+            if session.sandbox_id != sandbox_id or await self._sandboxes.holds(sandbox_id, ENV, FACTS):
+                return
+            await self._tell(app_id, sandbox_id)
             await self._write(session)
-        return session
+        except (LegError, UnknownSession) as error:
+            logging.getLogger("mk0r").warning("a VM of %s was not mended: %s", app_id, error.message)
+
+    async def is_gone(self, sandbox_id: str) -> bool:
+        """Whether E2B itself says so. Raises `LegError` where it says nothing."""
+        try:
+            await self._sandboxes.open(sandbox_id)
+        except LegError as error:
+            if error.code != GONE:
+                raise
+            return True
+        return False
 
     async def answers(self, session: Session) -> bool:
         """Whether the app's page comes within a minute."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from server import __version__, limits
 from server.attempt import Attempts
+from server.checkout import Checkout
 from server.crash import nowhere
 from server.ending import Ending
 from server.environment import Environment
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from server.crash import Crash
     from server.durable import Durable
     from server.legs import Leg
+    from server.repository import Repositories
     from server.settings import LegName, Settings
     from server.vm.sandbox import Sandboxes
 
@@ -81,10 +83,11 @@ def provisioner(
     sandboxes: Sandboxes,
     durable: Durable,
     *,
+    repositories: Repositories,
     at: Crash = nowhere,
 ) -> Provisioner:
     budget, clock = settings.leg_budget_seconds, time.monotonic
-    environment = Environment(books, sandboxes, clock=clock, at=at)
+    environment = Environment(books, sandboxes, Checkout(sandboxes, repositories), clock=clock, at=at)
     attempts = Attempts(books, legs, environment, budget_seconds=budget, clock=clock, at=at)
     ending = Ending(books, legs, budget_seconds=budget, at=at)
     return Provisioner(books, attempts, environment, ending, durable, clock=clock, at=at)

@@ -53,7 +53,6 @@ class Provisioner:
         self._at = at
         self.attempts = attempts
         self.ending = ending
-        self.restore = environment.restore
         self.destroy = ending.destroy
 
     async def start(self, slug: str, services: Collection[LegName]) -> None:
@@ -69,6 +68,21 @@ class Provisioner:
         self._at("round.started")
 
     add = start
+
+    async def replace(self, slug: str, sandbox_id: str, seconds: float) -> Session:
+        """The session with another VM than this one, or as it is after `seconds`: two who ask at once get one.
+
+        Nothing is replaced unless E2B itself says that it is gone.
+        """
+        if await self._environment.is_gone(sandbox_id):
+            with writing(self._books.engine) as connection:
+                if self._books.rounds.lose(connection, slug, sandbox_id):
+                    self._books.events.append_within(connection, slug, "vm.lost", {})
+                    provisioning(slug, "vm lost")
+            self._books.events.wake(slug)
+            self._at("vm.lost")
+            await self._ensure(self._sessions.by_slug(slug))
+        return await self.wait(slug, seconds)
 
     async def story(self, slug: str, names: list[LegName], generation: int = 0) -> None:
         """The workflow. Each leg is one durable step; a step answers with references, never with secrets."""

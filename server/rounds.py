@@ -17,6 +17,7 @@ from server.record import Leg, Problem
 from server.schema import LEGS, SESSIONS
 from server.sessions import is_ending, load
 from server.settings import LEGS as ALL_LEGS
+from server.vm.errors import GONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -102,8 +103,21 @@ class Rounds:
         """Save what came of an attempt. False, and nothing saved, when a later one or the session's end overtook it."""
         ending = is_ending(connection, slug)
         newest = sa.and_(LEGS.c.slug == slug, LEGS.c.name == leg.name, LEGS.c.attempt == attempt)
-        outcome = leg.model_dump(mode="json")
-        return not ending and (connection.execute(sa.update(LEGS).where(newest).values(outcome=outcome)).rowcount == 1)
+        return not ending and connection.execute(sa.update(LEGS).where(newest).values(_came_to(leg))).rowcount == 1
+
+    def lose(self, connection: sa.Connection, slug: str, sandbox_id: str) -> bool:
+        """The VM is gone for good: have a round make another. False, and nothing done, when one is replaced already."""
+        session = load(connection, slug, lock=True)
+        if session.sandbox_id != sandbox_id or session.ending:
+            return False
+        vm = sa.and_(LEGS.c.slug == slug, LEGS.c.name == "vm")
+        connection.execute(sa.update(LEGS).where(vm).values(outcome=sa.null(), life=LEGS.c.life + 1))
+        if _under_way(session):
+            # What is pending and not in the round that ends gets the next one.
+            _save(connection, slug, round=[name for name in session.round if name != "vm"])
+        else:
+            _begin(connection, session, ["vm"])
+        return True
 
     def attempts(self, slug: str, name: LegName) -> int | None:
         """How often the leg was ever tried; None when nothing was since its resources were last removed."""
@@ -139,7 +153,14 @@ def _fail(connection: sa.Connection, slug: str, leg: Leg, problem: Problem) -> N
     failed = leg.model_copy(update={"outcome": "failed", "error": problem})
     insert_new(connection, LEGS, {"slug": slug, "name": leg.name})
     key = sa.and_(LEGS.c.slug == slug, LEGS.c.name == leg.name)
-    connection.execute(sa.update(LEGS).where(key).values(outcome=failed.model_dump(mode="json")))
+    connection.execute(sa.update(LEGS).where(key).values(_came_to(failed)))
+
+
+def _came_to(leg: Leg) -> dict[str, object]:
+    """What is saved of it. Where E2B has lost what this life's key made, that key must not be used again."""
+    outcome = leg.model_dump(mode="json")
+    lost = leg.error is not None and leg.error.code == GONE
+    return {"outcome": outcome, "life": LEGS.c.life + 1} if lost else {"outcome": outcome}
 
 
 def _under_way(session: Session) -> bool:

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
     from server.books import Books
     from server.durable import Durable
+    from server.machines import Machines
     from server.sessions import Session
-    from server.vm.sandbox import Sandboxes
+    from server.vm.sandbox import CommandResult, Sandboxes
 
 MOST_JOBS = 20
 """Of one app. A longer list is cut there."""
@@ -85,11 +86,18 @@ class Schedules:
     """Reads, keeps and runs the apps' jobs."""
 
     def __init__(
-        self, books: Books, sandboxes: Sandboxes, durable: Durable, *, clock: Callable[[], datetime] = utc_now
+        self,
+        books: Books,
+        sandboxes: Sandboxes,
+        machines: Machines,
+        durable: Durable,
+        *,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._books = books
         self._engine = books.engine
         self._sandboxes = sandboxes
+        self._machines = machines
         self._durable = durable
         self._clock = clock
 
@@ -172,13 +180,16 @@ class Schedules:
 
     async def _outcome(self, session: Session, name: str) -> str:
         token = self._books.vault.get(session.slug).get(TOKEN)
-        if session.sandbox_id is None or token is None:
-            return "no VM or no token to run it with"
+        if token is None:
+            return "no token to run it with"
         environment = {"JOB": name, "JOB_TOKEN": token.reveal()}
+
+        async def run(sandbox_id: str) -> CommandResult:
+            await self._sandboxes.answers(sandbox_id)  # a VM that slept serves nothing for its first moments
+            return await self._sandboxes.run(sandbox_id, _node(_RUN), seconds=RUN_SECONDS, envs=environment)
+
         try:
-            # A VM that slept serves nothing for its first moments.
-            await self._sandboxes.answers(session.sandbox_id)
-            ran = await self._sandboxes.run(session.sandbox_id, _node(_RUN), seconds=RUN_SECONDS, envs=environment)
+            ran, _ = await self._machines.use(session, run)
         except LegError as error:
             return error.code
         return {"200": "done", "401": "the app refused the token", "404": "the app has no such job"}.get(

@@ -173,7 +173,7 @@ def _offer_work(server: MCPServer[Any], bench: Workbench) -> None:
     ) -> WrittenView:
         """Write whole files under /app; folders are made as needed. The preview reloads by itself."""
         contents = {file.path: file.content for file in files}
-        return WrittenView(written=await bench.write(opened(session_key), contents))
+        return WrittenView.model_validate(await bench.write(opened(session_key), contents))
 
     @server.tool(title="Read a file", annotations=_hints(read_only=True))
     @_in_our_words

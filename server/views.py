@@ -56,7 +56,13 @@ class EnvView(View):
     missing: list[dict[str, Any]] = Field(description="Services without names here, and why")
 
 
-class CommandView(View):
+class InVmView(View):
+    """What a call in the VM answers."""
+
+    notice: str = Field(default="", description="Unless empty, read it first")
+
+
+class CommandView(InVmView):
     exit_code: int = Field(description="124 means it ran out of time")
     stdout: str
     stderr: str
@@ -69,17 +75,17 @@ class FileToWrite(View):
     content: str = Field(description="The whole file", max_length=1_000_000)
 
 
-class WrittenView(View):
+class WrittenView(InVmView):
     written: list[str]
 
 
-class FileView(View):
+class FileView(InVmView):
     path: str
     content: str
     truncated: bool
 
 
-class PreviewView(View):
+class PreviewView(InVmView):
     url: str = Field(description="Where a person can open the app")
     status: int
     title: str

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
     from server.books import Books
     from server.git import GitPush, Pushed
+    from server.machines import Machines
     from server.provision import Provisioner
     from server.schedules import Schedules
     from server.secrets import Secret
     from server.sessions import Session
     from server.store import Vault
-    from server.vm.sandbox import Sandboxes
+    from server.vm.sandbox import CommandResult, Sandboxes
 
 APP = "/app"
 MOST_OUTPUT = 30_000  # characters of each stream
@@ -49,6 +50,7 @@ class Workbench:
         *,
         provisioner: Provisioner,
         sandboxes: Sandboxes,
+        machines: Machines,
         push: GitPush,
         schedules: Schedules,
     ) -> None:
@@ -57,6 +59,7 @@ class Workbench:
         self.provisioner = provisioner
         self._vault = books.vault
         self._sandboxes = sandboxes
+        self._machines = machines
         self._push = push
         self._schedules = schedules
 
@@ -73,7 +76,11 @@ class Workbench:
 
     async def run(self, session: Session, command: str, *, cwd: str, seconds: float) -> dict[str, Any]:
         began = monotonic()
-        done = await self._sandboxes.run(_vm(session), command, cwd=cwd, seconds=seconds)
+
+        async def run(vm: str) -> CommandResult:
+            return await self._sandboxes.run(vm, command, cwd=cwd, seconds=seconds)
+
+        done, notice = await self._machines.use(session, run)
         out, err = self._clean(session, done.stdout), self._clean(session, done.stderr)
         return {
             "exit_code": done.exit_code,
@@ -81,17 +88,18 @@ class Workbench:
             "stderr": _middle_out(err, MOST_OUTPUT),
             "truncated": max(len(out), len(err)) > MOST_OUTPUT,
             "ms": round((monotonic() - began) * 1000),
+            "notice": notice,
         }
 
-    async def write(self, session: Session, files: Mapping[str, str]) -> list[str]:
+    async def write(self, session: Session, files: Mapping[str, str]) -> dict[str, Any]:
         placed = {_in_app(path): content for path, content in files.items()}
-        await self._sandboxes.write(_vm(session), placed)
-        return list(placed)
+        _, notice = await self._machines.use(session, lambda vm: self._sandboxes.write(vm, placed))
+        return {"written": list(placed), "notice": notice}
 
     async def read(self, session: Session, path: str) -> dict[str, Any]:
         where = _in_app(path)
         try:
-            data = await self._sandboxes.read(_vm(session), where, most=MOST_READ)
+            data, notice = await self._machines.use(session, lambda vm: self._sandboxes.read(vm, where, most=MOST_READ))
         except FileNotFoundError:
             raise UserError(
                 f"There is no file {where}.", next_action="List the folder with run_in_vm `ls`.", code="no_file"
@@ -100,17 +108,21 @@ class Workbench:
         cut = len(data) >= MOST_READ
         if cut:
             text = text[:-LONGEST_SECRET]  # half of one is not recognised
-        return {"path": where, "content": text[:MOST_FILE], "truncated": cut or len(text) > MOST_FILE}
+        truncated = cut or len(text) > MOST_FILE
+        return {"path": where, "content": text[:MOST_FILE], "truncated": truncated, "notice": notice}
 
     async def preview(self, session: Session, path: str) -> tuple[dict[str, Any], str]:
         """What a phone shows at `path`, and its screenshot as base64 PNG."""
         if not path.startswith("/"):
             raise UserError("The path must begin with /.", next_action="Pass a path such as /.", code="bad_path")
-        sandbox_id = _vm(session)
-        seen = await self._sandboxes.run(sandbox_id, PREVIEW + shlex.quote(path), seconds=PREVIEW_SECONDS)
+
+        async def look(vm: str) -> tuple[CommandResult, bytes]:
+            seen = await self._sandboxes.run(vm, PREVIEW + shlex.quote(path), seconds=PREVIEW_SECONDS)
+            return seen, await self._sandboxes.read(vm, f"/tmp/{SCREENSHOT}")
+
         try:
+            (seen, picture), notice = await self._machines.use(session, look)
             page = json.loads(seen.stdout.strip().splitlines()[-1])
-            picture = b64encode(await self._sandboxes.read(sandbox_id, f"/tmp/{SCREENSHOT}")).decode()
             status = int(page["status"])
         except (IndexError, KeyError, ValueError, TypeError, FileNotFoundError):
             raise UserError(
@@ -118,17 +130,22 @@ class Workbench:
                 next_action="See what the server says with run_in_vm `curl -si http://localhost:5173/ | head -50`.",
                 code="no_page",
             ) from None
+        here = self.sessions.by_slug(session.slug)  # a VM that was replaced has another address
         return {
-            "url": f"{session.preview_url}{path}",
+            "url": f"{here.preview_url}{path}",
             "status": status,
             "title": self._clean(session, str(page.get("title", ""))),
             "text": self._clean(session, str(page.get("text", "")))[:2000],
             "console_errors": [self._clean(session, str(line))[:500] for line in page.get("console_errors", [])][:20],
             "ms": int(page.get("ms", 0)),
-        }, picture
+            "notice": notice,
+        }, b64encode(picture).decode()
 
     async def push(self, session: Session, message: str) -> Pushed:
-        pushed = await self._push(session, message, issued_secrets(self._vault, session.slug))
+        secrets = issued_secrets(self._vault, session.slug)
+        pushed, notice = await self._machines.use(session, lambda vm: self._push(session, vm, message, secrets))
+        if notice:
+            raise LegError(notice, code="vm_replaced", next_action="Nothing was there to push: write it again first.")
         await self._schedules.read(session)  # every turn ends in a push, so this is when jobs change
         return pushed
 
@@ -142,17 +159,6 @@ def issued_secrets(vault: Vault, slug: str) -> list[Secret]:
     public |= {"VITE_POSTHOG_KEY", "VITE_POSTHOG_HOST", "VITE_POSTHOG_APP_ID", "GITHUB_REPO", "GITHUB_REPO_URL"}
     secrets = vault.get(slug, legs=[SESSION_LEG, *SERVICES])
     return [secret for name, secret in secrets.items() if name not in public]
-
-
-def _vm(session: Session) -> str:
-    if session.sandbox_id is None:
-        raise LegError(
-            "This session has no VM yet.",
-            code="no_vm",
-            next_action="Wait with get_session, or call provision_session again with the same key.",
-            retryable=True,
-        )
-    return session.sandbox_id
 
 
 def _in_app(path: str) -> str:

@@ -51,6 +51,12 @@ class Story:
         if error := data.get("error"):
             self.screen.line(f"    {self.screen.paint(clean(error['message']), RED)} {clean(error['next_action'])}")
 
+    def _vm_lost(self, _: dict[str, Any]) -> None:
+        self.screen.line(f"  {self.screen.mark(False)} vm         gone for good; another is made from the repository")
+
+    def _code_restored(self, data: dict[str, Any]) -> None:
+        self.screen.line(f"  {self.screen.mark(True)} /app       as last pushed, {clean(data['commit'])[:8]}")
+
     def _env_written(self, data: dict[str, Any]) -> None:
         self.screen.line(f"  {self.screen.mark(True)} /app/.env   {len(data['names'])} names {spent(data['ms']):>7}")
 

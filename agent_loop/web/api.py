@@ -111,9 +111,8 @@ class Api:
         session = await parts.core.provisioner.wait(session.slug, RESUME_SECONDS)
         if problem := session.leg("vm").error:
             raise LegError(problem.message, code=problem.code, next_action=problem.next_action)
-        session = await parts.core.provisioner.restore(session.slug)
-        if session.sandbox_id is not None:
-            await parts.core.sandboxes.answers(session.sandbox_id)  # resumed means that the app can be opened
+        await parts.core.machines.restore(session)
+        session = parts.core.sessions.by_slug(session.slug)
         last = parts.runs.last(session.slug)
         run = None
         if last is not None and last["outcome"] not in (None, "done"):

@@ -12,6 +12,8 @@ from server.errors import LegError, Mk0rError
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+GONE = "vm_gone"
+"""E2B has no such sandbox any more."""
 _AGAIN = "Try again in a minute."
 
 
@@ -34,8 +36,8 @@ def translated() -> Generator[None]:
         ) from None
     except e2b.NotFoundException:
         raise LegError(
-            "The VM, or the image it starts from, is gone.",
-            code="vm_gone",
+            "The VM is gone.",
+            code=GONE,
             next_action="Provision the vm again: the database, keys and repository are kept.",
             retryable=True,
         ) from None

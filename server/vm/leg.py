@@ -10,7 +10,7 @@ from server.errors import LegError
 from server.legs import Listed, Resources
 from server.legs.names import is_ours
 from server.legs.retry import TRIES
-from server.vm.errors import translated
+from server.vm.errors import GONE, translated
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 PASSING = {"rate_limited", "timed_out", "unreachable", "bad_answer"}
-GONE = "vm_gone"
 
 
 class VmLeg:
@@ -49,19 +48,22 @@ class VmLeg:
 
     async def make(self, intent: Intent) -> Resources:
         """E2B's own idempotency key makes a lost answer harmless: every attempt of one life gets the same sandbox."""
-        from e2b import AsyncSandbox
+        from e2b import AsyncSandbox, NotFoundException
 
         async def create() -> AsyncSandbox:
             if self._turns:
                 await self._turns.take()
-            return await AsyncSandbox.create(
-                self._settings.e2b_template,
-                timeout=self._settings.sandbox_timeout_seconds,
-                metadata={"app": intent.app_id},
-                idempotency_key=f"{intent.app_id}-{intent.life}",
-                lifecycle={"on_timeout": "pause"},
-                **self._sandboxes.api(),
-            )
+            try:
+                return await AsyncSandbox.create(
+                    self._settings.e2b_template,
+                    timeout=self._settings.sandbox_timeout_seconds,
+                    metadata={"app": intent.app_id},
+                    idempotency_key=f"{intent.app_id}-{intent.life}",
+                    lifecycle={"on_timeout": "pause"},
+                    **self._sandboxes.api(),
+                )
+            except NotFoundException:
+                raise _no_image(self._settings.e2b_template) from None
 
         sandbox = await self._insisting(create)
         self._at("vm.created")
@@ -116,3 +118,12 @@ class VmLeg:
                 self._retries.worked()
                 return result
         raise AssertionError("unreachable")
+
+
+def _no_image(name: str) -> LegError:
+    return LegError(
+        f"E2B has no image named {name}.",
+        code="no_image",
+        next_action="The operator has to make it once with `mk0r image build`; then ask for the VM again.",
+        retryable=True,
+    )

@@ -48,6 +48,8 @@ class Sandboxes:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._open: dict[str, AsyncSandbox] = {}
+        self.on_waking: Callable[[str, str], Awaitable[None]] = _nothing
+        """Told the app's id and the sandbox's, when a call has opened one that may have slept."""
 
     async def open(self, sandbox_id: str) -> AsyncSandbox:
         """The sandbox, resumed if it slept. Raises `LegError` when it is gone."""
@@ -58,6 +60,14 @@ class Sandboxes:
                 sandbox_id, timeout=self._settings.sandbox_timeout_seconds, **self.api()
             )
         self._open[sandbox_id] = sandbox
+        return sandbox
+
+    async def wake(self, sandbox_id: str) -> AsyncSandbox:
+        """`open` it, and see to it that it has what it must not be without."""
+        sandbox = await self.open(sandbox_id)
+        with translated():
+            app_id = (await sandbox.get_info()).metadata.get("app", "")
+        await self.on_waking(app_id, sandbox_id)
         return sandbox
 
     def forget(self, sandbox_id: str) -> None:
@@ -159,7 +169,7 @@ class Sandboxes:
             raise _unwritten()
 
     async def _sandbox(self, sandbox_id: str) -> AsyncSandbox:
-        return self._open.get(sandbox_id) or await self.open(sandbox_id)
+        return self._open.get(sandbox_id) or await self.wake(sandbox_id)
 
     async def _with(self, sandbox_id: str, action: Callable[[AsyncSandbox], Awaitable[Result]]) -> Result:
         """Run `action`; a sandbox that fell asleep under us is resumed once."""
@@ -170,7 +180,7 @@ class Sandboxes:
             try:
                 return await action(await self._sandbox(sandbox_id))
             except (SandboxNotFoundException, SandboxNotRunningException):
-                return await action(await self.open(sandbox_id))
+                return await action(await self.wake(sandbox_id))
 
     def remember(self, sandbox: AsyncSandbox) -> Resources:
         """What a session keeps of its sandbox."""
@@ -190,6 +200,10 @@ class Sandboxes:
             "retries": 0,  # ours is the one retry policy
         }
         return {name: value for name, value in options.items() if value is not None}
+
+
+async def _nothing(*_: str) -> None:
+    """Nobody has to be told."""
 
 
 def _unwritten() -> LegError:

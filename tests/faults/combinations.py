@@ -16,9 +16,11 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Literal
 
 from server.app import open_core
+from server.checkout import Checkout
 from server.environment import Environment
 from server.local.home import Home
 from server.local.stack import settings_from
+from server.repository import Repositories
 from server.secrets import Secret
 from server.settings import LEGS, VENDOR_OF, LegName, Settings
 from tests.faults.long_run import Run, command
@@ -161,7 +163,8 @@ async def _is_as_it_says(case: Case, verdict: Verdict, core: Core, seconds: floa
         assert mode == "600"
     else:
         assert session.sandbox_id is None
-        would_be_written = Environment(verdict.books, verdict.sandboxes).values(session)
+        checkout = Checkout(verdict.sandboxes, Repositories("", None))
+        would_be_written = Environment(verdict.books, verdict.sandboxes, checkout).values(session)
         assert [*would_be_written] == case.live_names
 
 

@@ -15,7 +15,7 @@ import asyncio
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Literal
@@ -43,6 +43,11 @@ ORDERS: dict[str, tuple[Order, ...]] = {
 TWICE = ("mail.posting", "mail.posted")  # the segment, then the key
 LOOKING = ("looking", "found", "replacing")
 REMOVING = ("removing", "removed", "asked")
+OF_A_LOSS = ("vm.lost", "vm.restored")
+ALSO_IN_A_LOSS = (
+    *(f"vm.{point}" for point in ("intended", "looking", "created", "furnished", "made", "recording", "recorded")),
+    *("env.writing", "env.written", "round.finishing", "round.finished"),
+)
 IN_THE_MIDDLE = ("posting", "created", "segment", "intended")  # something is sent right after these
 
 
@@ -55,6 +60,8 @@ class Case:
     order: Order
     occasion: int = 1
     after_ms: int = 0
+    replaces: bool = False
+    """Whether it comes while a VM that is gone is being replaced."""
 
     @property
     def leg(self) -> LegName | None:
@@ -66,6 +73,8 @@ class Case:
         """The point's own leg, or all of them together when the caller asks again."""
         if self.order == "ask again":
             return [*LEGS]
+        if self.replaces:
+            return ["git", "vm"]
         return [self.leg] if self.leg else ["analytics", "vm"]
 
     @property
@@ -82,9 +91,16 @@ def cases(seed: int) -> list[Case]:
         for store in STORES
         for order in ORDERS[store]
         for occasion in ((1, 2) if point in TWICE else (1,))
+        if point not in OF_A_LOSS
+    ]
+    found += [
+        Case(point, store, order, replaces=True)
+        for point in (*OF_A_LOSS, *ALSO_IN_A_LOSS)
+        for store in STORES
+        for order in ORDERS[store]
     ]
     return found + [
-        Case(case.point, case.store, case.order, case.occasion, after_ms=random.randint(1, 60))
+        replace(case, after_ms=random.randint(1, 60))
         for case in found
         if case.point.endswith(IN_THE_MIDDLE) and case.order != "wakes"
     ]
@@ -113,7 +129,10 @@ class Sweep:
             else:
                 await self._life(plans.death(), expected=KILLED if not case.after_ms else None)
                 await asyncio.gather(*(self._life(plan, expected=0) for plan in plans.after()))
-            await (verdict.nothing_is_left(LEGS) if case.removes else verdict.all_stands(case.services))
+            if case.removes:
+                await verdict.nothing_is_left(LEGS)
+            else:
+                await verdict.all_stands(case.services, replaced=case.replaces)
             await verdict.clean_up()
 
     async def _asleep(self, plans: Plans) -> None:
@@ -147,6 +166,8 @@ class Plans:
         """What has to have happened so that the point is reached."""
         if self._case.removes:
             yield self._plan()
+        elif self._case.replaces:
+            yield self._plan(push=True)
         elif self._case.point.endswith(LOOKING):
             yield self._plan(stop_at=f"{self._case.leg}.made")
 
@@ -154,13 +175,16 @@ class Plans:
         case = self._case
         fatal: dict[str, object] = {"stop_at": case.point, "occasion": case.occasion, "after_ms": case.after_ms}
         fatal["asleep"] = case.order == "wakes"
-        return self._plan(destroy=case.removes, ask=not case.removes, **fatal)
+        loss = {"lose_vm": case.replaces, "use_vm": case.replaces}
+        return self._plan(destroy=case.removes, ask=not case.removes and not case.replaces, **loss, **fatal)
 
     def after(self) -> list[Plan]:
         asks = self._case.order == "ask again"
         servers = 2 if self._case.order == "two at once" else 1
         if self._case.removes:
             return [self._plan(ask=False, destroy=asks, newer=True) for _ in range(servers)]
+        if self._case.replaces:
+            return [self._plan(ask=False, use_vm=asks, newer=True) for _ in range(servers)]
         return [self._plan(ask=asks, newer=True) for _ in range(servers)]
 
     def _plan(self, **changes: object) -> Plan:

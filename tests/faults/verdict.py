@@ -63,10 +63,15 @@ class Verdict:
     def session(self) -> Session:
         return self.books.sessions.by_slug(self.key.slug)
 
-    async def all_stands(self, services: Collection[LegName]) -> None:
-        """Exactly one of each, made in one go."""
+    async def all_stands(self, services: Collection[LegName], *, replaced: bool = False) -> None:
+        """Exactly one of each, made in one go; the VM perhaps a second time, with the code that was pushed."""
         await self.one_of_each(services)
-        self._story_is_told_once(self.session, services)
+        if replaced:
+            session = self.session
+            assert session.sandbox_id is not None
+            head = await self.sandboxes.run(session.sandbox_id, "git rev-parse HEAD; git status --porcelain")
+            assert head.stdout == session.leg("vm").reference["commit"] + "\n", head
+        self._story_is_told_once(self.session, [*services, *(["vm"] if replaced else [])], rounds=1 + replaced)
 
     async def one_of_each(self, services: Collection[LegName]) -> None:
         """Exactly one, the one on record, with the secrets that open it."""
@@ -113,9 +118,9 @@ class Verdict:
         assert written == "".join(f"{name}='{values[name].reveal()}'\n" for name in session.env_names)
         assert f"MK0R_SLUG={session.slug}" in (await self.sandboxes.read(session.sandbox_id, "/run/brd.conf")).decode()
 
-    def _story_is_told_once(self, session: Session, services: Collection[LegName]) -> None:
+    def _story_is_told_once(self, session: Session, services: Collection[str], *, rounds: int) -> None:
         told = self.books.events.since(session.slug, 0)
         assert [event.seq for event in told] == list(range(1, len(told) + 1))
         ended = Counter(event.data["leg"] for event in told if event.type == "leg.finished")
         assert ended == Counter(services), ended
-        assert [event.type for event in told].count("provisioned") == 1
+        assert [event.type for event in told].count("provisioned") == rounds

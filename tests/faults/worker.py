@@ -43,6 +43,12 @@ class Plan:
     ask: bool = True
     """Whether a caller asks for the services; else only what a start does by itself."""
     destroy: bool = False
+    push: bool = False
+    """Whether the caller pushes what is in the VM."""
+    lose_vm: bool = False
+    """Whether the VM is ended behind the server's back."""
+    use_vm: bool = False
+    """Whether the caller then calls something in the VM."""
     stop_at: str = ""
     """The point at which to be killed."""
     occasion: int = 1
@@ -94,6 +100,8 @@ async def live(plan: Plan) -> dict[str, Any]:
     }
     settings = Settings().with_local(settings_from(found)).model_copy(update=changes)
     key = SessionKey(plan.session_key)
+    from e2b import AsyncSandbox
+
     async with open_core(settings, Home(Path(plan.home)), at=Armed(plan)) as core:
         if plan.newer:
             core.durable.register("added-in-this-release", _added)
@@ -102,6 +110,13 @@ async def live(plan: Plan) -> dict[str, Any]:
             core.sessions.open(key, services=tuple(plan.services))
             await core.provisioner.start(key.slug, plan.services)
         session = await core.provisioner.wait(key.slug, plan.seconds)
+        if plan.push:
+            await core.workbench.push(session, "All of it")
+        if plan.lose_vm:
+            await AsyncSandbox.kill(session.sandbox_id or "", **core.sandboxes.api())
+        if plan.use_vm:
+            await core.workbench.run(session, "true", cwd="/", seconds=10)
+            session = core.sessions.by_slug(key.slug)
         if plan.destroy:
             await core.provisioner.destroy(key.slug)
         run = f"provision-{key.slug}-{session.generation}"

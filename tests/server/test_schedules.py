@@ -41,7 +41,7 @@ def clock() -> Clock:
 @pytest.fixture
 def schedules(core: Core, clock: Clock) -> Schedules:
     """The server's own, by another clock."""
-    return Schedules(core.books, core.sandboxes, core.durable, clock=clock)
+    return Schedules(core.books, core.sandboxes, core.machines, core.durable, clock=clock)
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ async def test_a_due_job_wakes_its_sleeping_vm_and_runs_once_whoever_looks(
     assert await schedules.start_due() == []
     await core.sandboxes.pause(session.sandbox_id or "")
     clock.now += timedelta(hours=5)  # five moments were slept through
-    another = Schedules(core.books, core.sandboxes, core.durable, clock=clock)
+    another = Schedules(core.books, core.sandboxes, core.machines, core.durable, clock=clock)
     started = await asyncio.gather(schedules.start_due(), another.start_due(), schedules.start_due())
     assert {job.workflow_id for round_ in started for job in round_} == {f"job-{session.slug}-hourly-1772362800"}
     assert await ran(core, session, 1) == ["done"]

@@ -23,6 +23,11 @@ const TELLERS = {
     if (data.leg === "vm") session.machine = data.outcome !== "failed";
     if (!session.machine) phone.say("There is no machine to run the app in.");
   },
+  "vm.lost": () => {
+    story.say("The machine was gone for good; another is made from the repository", "failed");
+    phone.say("Another machine is being made.");
+  },
+  "code.restored": ({ commit }) => story.say(`The code is as it was last pushed (${commit.slice(0, 8)})`, "on"),
   "env.written": ({ names, ms }) => story.say(`${names.length} names written to /app/.env`, "on", ms),
   provisioned: (_, session) => places(session),
   "preview.ready": ({ url, ms }, session) => {
