@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
-from mcp.types import CallToolResult, ImageContent, InputRequiredResult, TextContent, ToolAnnotations
+from mcp.types import CallToolResult, ImageContent, InputRequiredResult, TextContent, Tool, ToolAnnotations
 from pydantic import Field, ValidationError
 
 from server.errors import Mk0rError, UserError
@@ -33,6 +33,7 @@ from server.views import (
     SessionView,
     WrittenView,
     session_view,
+    without_titles,
 )
 from server.workbench import Workbench
 
@@ -43,6 +44,12 @@ OPERATOR = "mk0r.operator"
 
 class ToolServer(MCPServer[Any]):
     """Says what is wrong with a call's arguments without repeating them: the session's key is one of them."""
+
+    async def list_tools(self) -> list[Tool]:
+        tools = await super().list_tools()
+        for tool in tools:
+            without_titles(tool.input_schema)
+        return tools
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None

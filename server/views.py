@@ -16,7 +16,7 @@ Path = Annotated[
 ]
 
 
-def _without_titles(schema: dict[str, Any]) -> None:
+def without_titles(schema: dict[str, Any]) -> None:
     """A title that repeats the name in capitals tells a model nothing and costs it tokens."""
     schema.pop("title", None)
     for field in schema.get("properties", {}).values():
@@ -26,7 +26,7 @@ def _without_titles(schema: dict[str, Any]) -> None:
 class View(BaseModel):
     """What a tool answers, or takes."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra=_without_titles)
+    model_config = ConfigDict(extra="forbid", json_schema_extra=without_titles)
 
 
 class SessionView(View):
