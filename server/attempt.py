@@ -19,6 +19,8 @@ from server.settings import VENDOR_OF, LegName
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    import sqlalchemy as sa
+
     from server.books import Books
     from server.crash import Crash
     from server.environment import Environment
@@ -53,18 +55,16 @@ class Attempts:
 
     async def run(self, slug: str, name: LegName) -> dict[str, Any]:
         """What came of the leg. It answers with references, never with secrets, and raises nothing of a vendor's."""
-        if (standing := self._sessions.by_slug(slug).leg(name)).stands:
-            return standing.model_dump(mode="json")
         began = self._clock()
-        self._books.events.append(slug, "leg.started", {"leg": name})
         intent, leg, made = await self._outcome(slug, name)
         leg.ms = round((self._clock() - began) * 1000)
-        if intent and not self._record(slug, leg, intent, made):
+        if intent and self._record(slug, leg, intent, made):
+            return leg.model_dump(mode="json")
+        if intent:
             provisioning(slug, f"leg={name}", outcome="overtaken")
             if made:
                 await self._give_way(slug, name, intent, made)
-            leg = self._sessions.by_slug(slug).leg(name)
-        return leg.model_dump(mode="json")
+        return self._sessions.by_slug(slug).leg(name).model_dump(mode="json")
 
     async def _outcome(self, slug: str, name: LegName) -> tuple[Intent | None, Leg, Resources | None]:
         """The one broad catch: no leg's failure may stop another."""
@@ -72,7 +72,7 @@ class Attempts:
         try:
             async with within(self.budget_seconds):
                 for last in [False] * (TRIES - 1) + [True]:
-                    intent = self._books.rounds.intend(slug, name)
+                    intent = self._intend(slug, name, first=intent is None)
                     if intent is None:
                         break
                     self._at(f"{name}.intended")
@@ -93,6 +93,15 @@ class Attempts:
             logging.getLogger("mk0r").exception("leg %s of %s", name, slug)
             problem = _unexpected(name)
         return intent, Leg.failed(name, problem), None
+
+    def _intend(self, slug: str, name: LegName, *, first: bool) -> Intent | None:
+        def begun(connection: sa.Connection) -> None:
+            if first:
+                self._books.events.append_within(connection, slug, "leg.started", {"leg": name})
+
+        intent = self._books.rounds.intend(slug, name, begun)
+        self._books.events.wake(slug)
+        return intent
 
     async def _try(self, name: LegName, intent: Intent) -> tuple[Leg, Resources]:
         """Look where an earlier attempt may have left something; make what is not there."""

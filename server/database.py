@@ -96,8 +96,15 @@ def insert_new(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any
 
 def upsert(connection: sa.Connection, table: sa.Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
     """Write the row with this key, whether or not it is there."""
-    written = _insert(connection, table).values(**key, **values)
-    connection.execute(written.on_conflict_do_update(index_elements=list(key), set_=dict(values)))
+    upsert_all(connection, table, [*key], [{**key, **values}])
+
+
+def upsert_all(connection: sa.Connection, table: sa.Table, key: list[str], rows: list[dict[str, Any]]) -> None:
+    """Write these rows, whether or not rows of their keys are there. Each names the same columns."""
+    if rows:
+        written = _insert(connection, table)
+        values = {name: written.excluded[name] for name in rows[0] if name not in key}
+        connection.execute(written.on_conflict_do_update(index_elements=key, set_=values), rows)
 
 
 def now(connection: sa.Connection) -> float:

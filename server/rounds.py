@@ -84,18 +84,21 @@ class Rounds:
             _save(connection, slug, state=load(connection, slug).came_to)
         return load(connection, slug)
 
-    def intend(self, slug: str, name: LegName) -> Intent | None:
-        """Write down that this leg is about to be made. None where it stands, or where the session ends."""
+    def intend(
+        self, slug: str, name: LegName, begun: Callable[[sa.Connection], object] = lambda _: None
+    ) -> Intent | None:
+        """Write down that this leg is about to be made, which is told. None where it stands, or the session ends."""
         with writing(self._engine) as connection:
             if is_ending(connection, slug):
                 return None
             now, key = datetime.now(UTC), {"of": slug, "leg": name}
             row = connection.execute(_INTENDED, key).one_or_none()
+            if row and row.outcome and Leg.model_validate(row.outcome).stands:
+                return None
+            begun(connection)
             if row is None:
                 connection.execute(_FIRST_INTENT, {"slug": slug, "name": name, "attempt": 1, "intent_at": now})
                 return Intent(f"mk0r-{slug}", 1)
-            if row.outcome and Leg.model_validate(row.outcome).stands:
-                return None
             connection.execute(_INTEND, {**key, "next": row.attempt + 1, "now": now})
             return Intent(f"mk0r-{slug}", row.attempt + 1, row.life, look=row.intent_at is not None)
 

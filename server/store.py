@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
 
-from server.database import in_utc, open_engine, upsert, writing
+from server.database import in_utc, open_engine, upsert_all, writing
 from server.schema import EVENTS, METADATA, SECRETS
 from server.secrets import Secret
 
@@ -36,9 +36,9 @@ class Vault:
 
     def put_within(self, connection: sa.Connection, slug: str, leg: str, values: Mapping[str, Secret]) -> None:
         """Put them as part of a larger change."""
-        for name, secret in values.items():
-            sealed = self._cipher.encrypt(secret.reveal().encode())
-            upsert(connection, SECRETS, {"slug": slug, "name": name}, {"leg": leg, "value": sealed})
+        sealed = {name: self._cipher.encrypt(secret.reveal().encode()) for name, secret in values.items()}
+        rows = [{"slug": slug, "name": name, "leg": leg, "value": value} for name, value in sealed.items()]
+        upsert_all(connection, SECRETS, ["slug", "name"], rows)
 
     def get(self, slug: str, *, legs: Iterable[str] | None = None) -> dict[str, Secret]:
         """The session's secrets by name, in the order they were named."""

@@ -38,10 +38,6 @@ class _Operations(BaseModel):
     operations: list[_Operation]
 
 
-class _OperationAnswer(BaseModel):
-    operation: _Operation
-
-
 class _Project(BaseModel):
     id: VendorId
     name: str
@@ -167,12 +163,12 @@ class NeonLeg:
 
     async def _settled(self, project_id: str, operations: list[_Operation]) -> None:
         """Neon: "wait until the operations are finished before attempting to connect"."""
-        for operation in operations:
-            status = operation.status
-            while status not in DONE:
-                await asyncio.sleep(POLL_SECONDS)
-                answer = await self._get(_OperationAnswer, f"/projects/{project_id}/operations/{operation.id}")
-                status = answer.operation.status
+        waited_for = {operation.id for operation in operations if operation.status not in DONE}
+        while waited_for:
+            await asyncio.sleep(POLL_SECONDS)
+            # One request for all of them; the newest come first.
+            page = await self._get(_Operations, f"/projects/{project_id}/operations")
+            waited_for -= {operation.id for operation in page.operations if operation.status in DONE}
 
     async def _get(self, model: Any, path: str, query: dict[str, str] | None = None) -> Any:
         return self._vendor.read(model, (await self._vendor.call("GET", path, query=query)).body)

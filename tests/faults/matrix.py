@@ -87,7 +87,6 @@ HEALTHY: dict[str, tuple[int, Any]] = {
     ),
     "GET /projects": (200, {"projects": [_PROJECT]}),
     "GET /projects/p-1/operations": (200, {"operations": [{"id": "op", "status": "finished"}]}),
-    "GET /projects/p-1/operations/op": (200, {"operation": {"id": "op", "status": "finished"}}),
     "GET /projects/p-1/branches": (200, {"branches": [{"id": "br", "default": True}]}),
     "GET /projects/p-1/branches/br/databases": (200, {"databases": [{"name": "neondb", "owner_name": "me"}]}),
     "GET /projects/p-1/connection_uri": (200, {"uri": _URI}),
@@ -129,7 +128,7 @@ async def _all(listing: Any) -> None:
 
 CALLS: dict[str, tuple[str, Callable[[Legs], Awaitable[object]]]] = {
     "neon create": ("POST /projects", lambda legs: legs.neon.make(NEW)),
-    "neon operation": ("GET /projects/p-1/operations/op", lambda legs: legs.neon.make(NEW)),
+    "neon operation": ("GET /projects/p-1/operations", lambda legs: legs.neon.make(NEW)),
     "neon list": ("GET /projects", lambda legs: legs.neon.find(OLD)),
     "neon operations": ("GET /projects/p-1/operations", lambda legs: legs.neon.find(OLD)),
     "neon branches": ("GET /projects/p-1/branches", lambda legs: legs.neon.find(OLD)),

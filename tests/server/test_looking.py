@@ -53,11 +53,14 @@ def project(name: str, number: int, **more: Any) -> dict[str, Any]:
     return {"id": f"p-{number}", "name": name, "created_at": f"2026-11-23T10:00:0{number}Z", **more}
 
 
+OPERATION = ("running", "failed", "finished")  # Neon tries again by itself what failed
+
+
 def neon_project(number: int) -> None:
     """The routes by which one project is adopted."""
     base = f"{BASE}/projects/p-{number}"
-    respx.get(f"{base}/operations").respond(json={"operations": [{"id": "op", "status": "running"}]})
-    respx.get(f"{base}/operations/op").respond(json={"operation": {"id": "op", "status": "finished"}})
+    polls = [httpx.Response(200, json={"operations": [{"id": "op", "status": status}]}) for status in OPERATION]
+    respx.get(f"{base}/operations").mock(side_effect=polls)
     respx.get(f"{base}/branches").respond(json={"branches": [{"id": "br-1", "default": True}]})
     respx.get(f"{base}/branches/br-1/databases").respond(json={"databases": [{"name": "neondb", "owner_name": "me"}]})
     respx.get(f"{base}/connection_uri").respond(json={"uri": URI})

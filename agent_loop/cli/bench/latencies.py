@@ -25,7 +25,7 @@ PODFLARE = "E2B create to first command, p50 442 ms of 30 (Podflare's benchmark)
 # By the stand-in's route.
 LATENCY = {
     "Neon create": Latency(500, "Neon, agent platform page: about 500 ms", "neon", "POST", "/api/v2/projects"),
-    "Neon operation": Latency(
+    "Neon operations": Latency(
         100, "assumed: nothing is published", "neon", "GET", "/api/v2/projects/[^/]+/operations.*"
     ),
     "Resend segment": Latency(206, f"assumed as GitHub's: {GIST}", "resend", "POST", "/segments"),
@@ -35,4 +35,3 @@ LATENCY = {
     "VM files": Latency(200, PODFLARE, "e2b", "POST", "/files"),
     "VM command": Latency(200, PODFLARE, "e2b", "POST", "/process.Process/Start"),
 }
-LATENCY["Neon operations"] = LATENCY["Neon operation"]

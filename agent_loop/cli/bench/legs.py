@@ -72,6 +72,6 @@ def _ratios(pairs: list[tuple[Asked, Told]], many: int, aim: float, stood_in: st
 
 def _vendors_own_seconds() -> float:
     """What the slowest leg cannot take less than: its vendor's answers, one after the other."""
-    database = SLOW["Neon create"] + SLOW["Neon operation"]
+    database = SLOW["Neon create"] + SLOW["Neon operations"]
     mail = SLOW["Resend segment"] + SLOW["Resend key"]
     return max(database, mail, SLOW["E2B create"] + SLOW["VM files"]) / 1000

@@ -23,27 +23,35 @@ _JSON, _STREAM = b"application/json", b"application/connect+json"
 _numbers = count(1)
 
 
-def _project(body: bytes) -> Any:
+def _operations(number: int | str, status: str) -> dict[str, Any]:
+    begun = ("create_timeline", "start_compute")
+    return {"operations": [{"id": f"op-{number}-{action}", "status": status} for action in begun]}
+
+
+def _finished(path: str, _: bytes) -> Any:
+    return _operations(path.split("/")[3].removeprefix("standin-"), "finished")
+
+
+def _project(_: str, body: bytes) -> Any:
     """Neon's example of the answer has both operations under way."""
     number = next(_numbers)
     uri = f"postgresql://neondb_owner:npg_standin{number}@ep-standin-{number}.us-east-2.aws.neon.tech/neondb"
-    running = [{"id": f"op-{number}-{action}", "status": "running"} for action in ("create_timeline", "start_compute")]
     project = {"id": f"standin-{number}", "name": json.loads(body)["project"]["name"], "created_at": MOMENT}
     return {
         "project": project,
-        "operations": running,
+        **_operations(number, "running"),
         "connection_uris": [{"connection_uri": f"{uri}?sslmode=require"}],
     }
 
 
-def _repository(body: bytes) -> Any:
+def _repository(_: str, body: bytes) -> Any:
     asked = json.loads(body)
     full = f"mk0r/{asked['name']}"
     named = {"name": asked["name"], "full_name": full, "html_url": f"https://github.com/{full}"}
     return named | {"private": True, "description": asked["description"], "created_at": MOMENT}
 
 
-def _sandbox(body: bytes) -> Any:
+def _sandbox(*_: object) -> Any:
     named = {"sandboxID": f"standin{next(_numbers)}", "clientID": "standin", "templateID": "mk0r"}
     return named | {"envdVersion": "0.6.13", "envdAccessToken": "standin", "domain": "e2b.app"}
 
@@ -58,19 +66,18 @@ _BEGAN, _ENDED = {"start": {"pid": 1}}, {"end": {"exited": True, "status": "exit
 _RAN = _envelope(0, {"event": _BEGAN}) + _envelope(0, {"event": _ENDED}) + _envelope(2, {})
 
 
-def _segment(_: bytes) -> Any:
+def _segment(*_: object) -> Any:
     return {"id": f"segment-{next(_numbers)}"}
 
 
-def _key(_: bytes) -> Any:
+def _key(*_: object) -> Any:
     return {"id": f"key-{next(_numbers)}", "token": "re_standin"}
 
 
 # route: method, path, status, body
 ROUTES: dict[str, tuple[str, str, int, Any]] = {
     "Neon create": ("POST", r"/neon/projects", 201, _project),
-    "Neon operations": ("GET", r"/neon/projects/[^/]+/operations", 200, {"operations": []}),
-    "Neon operation": ("GET", r"/neon/projects/.+", 200, {"operation": {"id": "op", "status": "finished"}}),
+    "Neon operations": ("GET", r"/neon/projects/[^/]+/operations", 200, _finished),
     "Resend segment": ("POST", r"/resend/segments", 201, _segment),
     "Resend key": ("POST", r"/resend/api-keys", 201, _key),
     "GitHub user": ("GET", r"/github/user", 200, {"login": "mk0r"}),
@@ -101,7 +108,9 @@ class StandIn:
         for name, its_method, pattern, status, made in _COMPILED:
             if method == its_method and pattern.fullmatch(path):
                 self.calls[name] += 1
-                return self.latency.get(name, 0.0), _response(status, made(body) if callable(made) else made)
+                return self.latency.get(name, 0.0), _response(
+                    status, made(path.decode(), body) if callable(made) else made
+                )
         self.calls[f"unknown {method.decode()} {path.decode()}"] += 1
         return 0.0, _response(404, {"message": "the stand-in does not know this"})
 
