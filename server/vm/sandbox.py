@@ -24,6 +24,7 @@ PREVIEW_PORT = 5173
 TIMED_OUT = 124  # what timeout(1) exits with
 REQUEST_SECONDS = 30
 READ_SECONDS = 60
+AT_HAND = 1024  # 22 KiB each, and about as many as one E2B account runs at once
 MOST_READ = 100 * 2**20 + 1  # one more than the largest bundle: what is too large can be told
 # Tells the app's first answer without a browser: asks until the page answers, for at most a minute.
 WAIT_FOR_APP = (
@@ -59,8 +60,7 @@ class Sandboxes:
             sandbox = await AsyncSandbox.connect(
                 sandbox_id, timeout=self._settings.sandbox_timeout_seconds, **self.api()
             )
-        self._open[sandbox_id] = sandbox
-        return sandbox
+        return self._keep(sandbox)
 
     async def wake(self, sandbox_id: str) -> AsyncSandbox:
         """`open` it, and see to it that it has what it must not be without."""
@@ -169,7 +169,16 @@ class Sandboxes:
             raise _unwritten()
 
     async def _sandbox(self, sandbox_id: str) -> AsyncSandbox:
-        return self._open.get(sandbox_id) or await self.wake(sandbox_id)
+        found = self._open.get(sandbox_id)
+        return self._keep(found) if found else await self.wake(sandbox_id)
+
+    def _keep(self, sandbox: AsyncSandbox) -> AsyncSandbox:
+        """Have it at hand, and forget the one that was not used for longest when there are too many."""
+        self._open.pop(sandbox.sandbox_id, None)
+        self._open[sandbox.sandbox_id] = sandbox
+        if len(self._open) > AT_HAND:
+            del self._open[next(iter(self._open))]
+        return sandbox
 
     async def _with(self, sandbox_id: str, action: Callable[[AsyncSandbox], Awaitable[Result]]) -> Result:
         """Run `action`; a sandbox that fell asleep under us is resumed once."""
@@ -184,7 +193,7 @@ class Sandboxes:
 
     def remember(self, sandbox: AsyncSandbox) -> Resources:
         """What a session keeps of its sandbox."""
-        self._open[sandbox.sandbox_id] = sandbox
+        self._keep(sandbox)
         host = sandbox.get_host(PREVIEW_PORT)
         scheme = "http" if ".localhost" in host else "https"
         return Resources({}, {"sandbox_id": sandbox.sandbox_id, "preview_url": f"{scheme}://{host}"})
