@@ -43,8 +43,16 @@ async def test_the_front_page_is_the_mailbox_and_leads_to_each_mail_as_it_looks(
     texts = {title: block["text"] for title, block in blocks(mail, "text").items()}
     assert texts == {"Text": "Hi", "note.txt": "a note"}
     assert blocks(mail, "image")["dot.png"]["mime"] == "image/png"
-    assert ["to", ANN] in [list(row) for row in blocks(mail, "facts")["Headers"]["rows"]]
+    assert ["To", ANN] in [list(row) for row in blocks(mail, "facts")["Headers"]["rows"]]
     assert [row[1] for row in blocks(mail, "table")["What became of it"]["rows"]] == ["sent", "delivered"]
+
+
+async def test_a_mail_is_shown_with_its_own_pictures_in_it(twin: Stage) -> None:
+    picture = b64encode(b"png").decode()
+    inline = {"filename": "logo.png", "content": picture, "content_id": "logo"}
+    sent = await twin.send(html='<img src="cid:logo"><img src="https://elsewhere.test/x">', attachments=[inline])
+    html = blocks(await shown(twin, f"mail/{sent}"), "html")["HTML"]["html"]
+    assert html == f'<img src="data:image/png;base64,{picture}"><img src="https://elsewhere.test/x">'
 
 
 async def test_everything_the_team_has_can_be_looked_at_and_no_secret_is_shown(twin: Stage) -> None:

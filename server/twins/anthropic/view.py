@@ -57,7 +57,7 @@ class Viewing:
         )
 
     def _conversation(self, one: Json) -> View:
-        usage = [(name.replace("_", " "), f"{figure:,}") for name, figure in one["usage"].items()]
+        usage = [(name.replace("_", " ").capitalize(), f"{figure:,}") for name, figure in one["usage"].items()]
         facts = [
             ("Began", _time(one["began"])),
             ("Last heard of", _time(one["last"])),
@@ -70,9 +70,8 @@ class Viewing:
             [
                 Facts("Conversation", [*facts, *usage]),
                 Table("Tools called", ("Tool", "Times"), [(name, str(times)) for name, times in one["tools"].items()]),
-                Table("Turns", ("Who", "What", ""), turns),
+                Table("Turns", ("Who", "What", "Content"), turns),
             ],
-            [Link("The rehearsal", "")],
         )
 
 

@@ -36,7 +36,7 @@ from server.twins.e2b.snapshots import Snapshots
 from server.twins.e2b.state import Sandboxes
 from server.twins.e2b.template_routes import Templates
 from server.twins.e2b.uploads import Uploads
-from server.twins.e2b.view import Views
+from server.twins.e2b.view import Viewing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -106,7 +106,7 @@ def assemble(
         site,
         routes,
         lifespan,
-        view=Views(sandboxes, metrics, builder).view,
+        view=Viewing(sandboxes, metrics, builder).view,
         keep=Kept(sandboxes, builder, uploads),
         middleware=middleware,
         exception_handlers=handlers,

@@ -20,10 +20,9 @@ if TYPE_CHECKING:
     from server.twins.e2b.state import Sandboxes
 
 LOGS_SHOWN = 200
-HOME = Link("E2B", "")
 
 
-class Views:
+class Viewing:
     def __init__(self, sandboxes: Sandboxes, metrics: Metrics, builder: Builder) -> None:
         self._sandboxes = sandboxes
         self._metrics = metrics
@@ -71,7 +70,7 @@ class Views:
             for template in catalog.all()
         ]
         return View(
-            "Sandboxes",
+            "E2B",
             [
                 Table("Sandboxes", ["Sandbox", "State", "Template", "Metadata", "Started", "Ends"], sandboxes),
                 Table("Templates", ["Name", "Kind", "Tags", "Sandboxes made"], templates),
@@ -87,7 +86,7 @@ class Views:
                     ("State", record.state + (f" ({record.pause_mode})" if record.state == "paused" else "")),
                     ("Template", Link(record.alias or record.template, f"template/{record.template}")),
                     ("Started", record.started[:19]),
-                    ("Ends", f"{record.end[:19]}, then {record.on_timeout}"),
+                    ("Ends", f"{record.end[:19].replace('T', ' ')}, then {record.on_timeout}"),
                     ("Plain door", f"http://127.0.0.1:{record.door}" if record.door > 0 else "none"),
                     ("Metadata", _pairs(record.metadata)),
                     ("Environment", ", ".join(sorted(record.envs)) or "nothing beyond the template's"),
@@ -108,7 +107,7 @@ class Views:
             blocks += [_usage(record, sample), _processes(sample)]
         entries = self._sandboxes.log(record.id).entries()[-LOGS_SHOWN:]
         lines = "\n".join(f"{each.at:%H:%M:%S} {each.level:5} {each.message}" for each in entries)
-        return View(record.id, [*blocks, Text("Log", lines or "Nothing yet.")], [HOME])
+        return View(record.id, [*blocks, Text("Log", lines or "Nothing yet.")])
 
     async def _sample(self, record: Record) -> Sample | None:
         machine = self._sandboxes.up.get(record.id)

@@ -17,12 +17,11 @@ if TYPE_CHECKING:
     from server.twins.e2b.state import Sandboxes
 
 FILE_SHOWN = 64 << 10
-HOME = Link("E2B", "")
 
 
 async def files(sandboxes: Sandboxes, record: Record, path: str) -> View:
     """Raises `KeyError` for what is not there, or cannot be read."""
-    crumbs = [HOME, Link(record.id, f"sandbox/{record.id}")]
+    crumbs = [Link(record.id, f"sandbox/{record.id}")]
     if record.state != "running":
         return View(path, [Text("Files", "The sandbox is paused.")], crumbs)
     try:

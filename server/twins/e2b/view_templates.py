@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from server.twins.e2b.builds import Builder
     from server.twins.e2b.templates import Catalog
 
-HOME = Link("E2B", "")
-
 
 def template(catalog: Catalog, template_id: str) -> View:
     found = catalog.find(template_id)
@@ -22,7 +20,7 @@ def template(catalog: Catalog, template_id: str) -> View:
     ]
     facts = [("Id", found.id), ("Names", ", ".join(found.names)), ("Tags", ", ".join(found.tags))]
     title = found.names[0] if found.names else found.id
-    return View(title, [Facts("Template", facts), Table("Builds", ["Build", "Status", "Tag", "Made"], rows)], [HOME])
+    return View(title, [Facts("Template", facts), Table("Builds", ["Build", "Status", "Tag", "Made"], rows)])
 
 
 def build(catalog: Catalog, builder: Builder, build_id: str) -> View:
@@ -34,5 +32,5 @@ def build(catalog: Catalog, builder: Builder, build_id: str) -> View:
         ("Start command", found.start or "the prepared image's own"),
         ("Ready when", found.ready),
     ]
-    crumbs = [HOME, Link(found.template, f"template/{found.template}")]
+    crumbs = [Link(found.template, f"template/{found.template}")]
     return View(build_id, [Facts("Build", facts), Text("Log", lines)], crumbs)

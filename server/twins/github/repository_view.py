@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from mimetypes import guess_type
 from typing import TYPE_CHECKING, Any
 
-from server.twins.core.view import Facts, Link, Table, Text, View
+from server.twins.core.view import Facts, Image, Link, Table, Text, View
 from server.twins.github.git import diff, history, objects
 
 if TYPE_CHECKING:
@@ -18,7 +20,10 @@ Doc = dict[str, Any]
 
 MOST = 100
 """Lines of a list, commits of a log."""
+NEWEST = 10
+COMMIT = ("Commit", "Message", "By", "When")
 LARGEST_TEXT = 200_000
+LARGEST_PICTURE = 512 * 1024
 
 
 class RepositoryView:
@@ -59,15 +64,16 @@ class RepositoryView:
         keys = [(each["title"], "read" if each["read_only"] else "write") for each in hub.deploy_keys.all(doc)]
         blocks: list[Block] = [
             Facts("About", facts),
-            await self._files(head, doc["default_branch"], "") if head else Text("Files", "None yet."),
+            await self._files(head, doc["default_branch"], "") if head else Table("Files", ["Name", "Size"], []),
+            await self._log("Newest commits", head, NEWEST) if head else Table("Commits", COMMIT, []),
             Table("Branches", ["Name", "Newest commit"], listed),
             Table("Who may use it", ["User", "Role"], people),
             Table("Deploy keys", ["Title", "May"], keys),
         ]
-        return View(name, blocks, self._crumbs())
+        return View(name, blocks)
 
     def _crumbs(self) -> list[Link]:
-        return [Link("Repositories", ""), Link(self._name, self._name)]
+        return [Link(self._name, self._name)]
 
     async def _files(self, commit: str, ref: str, path: str) -> Table:
         under = f"{path}/" if path else ""
@@ -94,18 +100,17 @@ class RepositoryView:
             if entry is None or entry.kind == "tree":
                 return View(path or ref, [await self._files(commit, ref, path)], self._crumbs())
             content = await objects.blob(self._git, entry.sha) or b""
-            return View(path, [Text(f"{len(content)} bytes", _readable(content))], self._crumbs())
+            return View(path, [_shown(path, content)], self._crumbs())
         raise KeyError("/".join(rest))
 
     async def _commits(self, ref: str) -> View:
         sha = await self._git.resolve(ref)
         if sha is None:
             raise KeyError(ref)
-        found = await history.log(self._git, sha, count=MOST)
-        rows = [self._commit_row(each) for each in found]
-        return View(
-            f"Commits of {ref}", [Table("Newest first", ["Commit", "Message", "By", "When"], rows)], self._crumbs()
-        )
+        return View(f"Commits of {ref}", [await self._log("Newest first", sha, MOST)], self._crumbs())
+
+    async def _log(self, title: str, sha: str, count: int) -> Table:
+        return Table(title, COMMIT, [*map(self._commit_row, await history.log(self._git, sha, count=count))])
 
     def _commit_row(self, commit: Commit) -> tuple[Cell, ...]:
         to = f"{self._name}/commit/{commit.sha}"
@@ -126,6 +131,13 @@ class RepositoryView:
             [facts, Text("Message", commit.message), Text("Changes", changed)],
             self._crumbs(),
         )
+
+
+def _shown(path: str, content: bytes) -> Block:
+    title, mime = f"{len(content)} bytes", guess_type(path)[0] or ""
+    if mime.startswith("image/") and len(content) <= LARGEST_PICTURE:
+        return Image(title, mime, b64encode(content).decode())
+    return Text(title, _readable(content))
 
 
 def _readable(content: bytes) -> str:

@@ -51,7 +51,7 @@ class Viewing:
         return View(
             "GitHub",
             [
-                Table("Repositories", ["Name", "", "Last push"], repositories),
+                Table("Repositories", ["Name", "Visibility", "Last push"], repositories),
                 Table("Users and organisations", ["Name", "Kind"], accounts),
                 Table(f"Installations of {hub.key.slug} (App {hub.key.id})", ["On", "Id", "May"], installed),
                 Table("Tokens", ["Of", "Ends with", "Holds until"], tokens),
@@ -78,7 +78,7 @@ class Viewing:
             raise KeyError(login)
         rows = [self._row(each) for each in self._hub.repositories.of(doc)[::-1][:MOST]]
         facts = Facts(doc["type"], [("Id", str(doc["id"])), ("Since", doc["created_at"])])
-        return View(doc["login"], [facts, Table("Repositories", ["Name", "", "Last push"], rows)])
+        return View(doc["login"], [facts, Table("Repositories", ["Name", "Visibility", "Last push"], rows)])
 
 
 def _permissions(granted: Doc) -> str:

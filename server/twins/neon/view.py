@@ -11,13 +11,17 @@ from server.twins.neon import documents
 from server.twins.neon.rows import size_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from psycopg.pq.abc import PGresult
+
     from server.twins.core.view import Cell
     from server.twins.neon.rows import BranchRow, OperationRow
     from server.twins.neon.rules import Rules
 
 ROWS_SHOWN = 50
 LONGEST_CELL = 200
-HOME = Link("Projects", "")
+TOLD = {"id": "Id", "pg_version": "PostgreSQL", "region_id": "Region", "org_id": "Organization", "created_at": "Made"}
 TABLES = """
 SELECT n.nspname, c.relname, c.relkind::text, pg_size_pretty(pg_total_relation_size(c.oid))
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -74,25 +78,29 @@ class Viewing:
         doc = self._rules.shown.project(row)
         branches: list[list[Cell]] = []
         for branch in self._rules.branches.all(project, deleted=True):
-            kind = "default" if branch["doc"]["default"] else branch["status"]
+            kind = "default" if branch["doc"]["default"] else "branch"
             link = Link(branch["doc"]["name"], f"branch/{branch['id']}")
             branches.append(
-                [link, branch["id"], kind, branch["doc"]["current_state"], branch["doc"].get("parent_id", "")]
+                [
+                    link,
+                    branch["id"],
+                    kind,
+                    branch["doc"]["current_state"],
+                    self._name(branch["doc"].get("parent_id", "")),
+                ]
             )
         snapshots = [
             [each["doc"]["name"], each["id"], each["doc"]["created_at"]]
             for each in self._tables.snapshots.by("project", project)
         ]
-        facts = Facts(
-            "Project", [(name, str(doc[name])) for name in ("id", "name", "pg_version", "region_id", "org_id")]
-        )
+        facts = Facts("Project", [(title, str(doc[name])) for name, title in TOLD.items()])
         used = Facts(
             "Used in this period",
             [
-                ("active time", f"{doc['active_time_seconds']} s"),
-                ("sent", _size(doc["data_transfer_bytes"])),
-                ("on disk", _size(doc["synthetic_storage_size"])),
-                ("quota", str(doc["settings"].get("quota") or "none")),
+                ("Active time", f"{doc['active_time_seconds']} s"),
+                ("Sent", _size(doc["data_transfer_bytes"])),
+                ("On disk", _size(doc["synthetic_storage_size"])),
+                ("Quota", _pairs(doc["settings"].get("quota") or {}) or "none"),
             ],
         )
         blocks = [facts, used, Table("Branches", ["Name", "Id", "Kind", "State", "Parent"], branches)]
@@ -102,7 +110,7 @@ class Viewing:
         blocks.append(
             Table("Operations", ["Action", "Status", "Branch", "Took", "Began"], [*map(_operation, operations)])
         )
-        return View(doc["name"], blocks, [HOME])
+        return View(doc["name"], blocks)
 
     def _branch(self, branch: str) -> View:
         row, crumbs = self._found(branch)
@@ -161,20 +169,21 @@ class Viewing:
                 await session.execute("SET TRANSACTION READ ONLY")
                 found = await session.execute(query)
                 columns = [column.name for column in found.description or ()]
-                rows = [
-                    ["" if cell is None else str(cell)[:LONGEST_CELL] for cell in each]
-                    for each in await found.fetchall()
-                ]
+                rows = _as_written(found.pgresult, len(columns))
         await self._rules.parts.cluster.forget(name)
         crumbs = [*crumbs, Link(row["doc"]["name"], f"branch/{branch}"), Link(database, f"branch/{branch}/{database}")]
         return View(f"{schema}.{table}", [Table(f"The first {ROWS_SHOWN} rows", columns, rows)], crumbs)
+
+    def _name(self, branch: str) -> str:
+        row = self._tables.branches.get(branch)
+        return row["doc"]["name"] if row else branch
 
     def _found(self, branch: str) -> tuple[BranchRow, list[Link]]:
         row = self._tables.branches.get(branch)
         project = self._tables.projects.get(row["project"]) if row else None
         if row is None or project is None:
             raise KeyError(branch)
-        return row, [HOME, Link(project["doc"]["name"], f"project/{project['id']}")]
+        return row, [Link(project["doc"]["name"], f"project/{project['id']}")]
 
     @staticmethod
     def _on_cluster(row: BranchRow, database: str) -> str:
@@ -184,10 +193,22 @@ class Viewing:
         raise KeyError(database)
 
 
+def _as_written(result: PGresult | None, columns: int) -> list[list[str]]:
+    """Rows as PostgreSQL writes them."""
+    if result is None:
+        return []
+    cells = [[result.get_value(row, column) for column in range(columns)] for row in range(result.ntuples)]
+    return [["null" if cell is None else cell.decode(errors="replace")[:LONGEST_CELL] for cell in row] for row in cells]
+
+
 def _operation(row: OperationRow) -> list[Cell]:
     doc = row["doc"]
     took = f"{doc['total_duration_ms']} ms"
     return [doc["action"], doc["status"], doc.get("branch_id", ""), took, doc["created_at"]]
+
+
+def _pairs(values: Mapping[str, object]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in values.items())
 
 
 def _size(size: int) -> str:

@@ -27,7 +27,7 @@ from server.twins.posthog.project import Project
 from server.twins.posthog.query_api import QueryApi
 from server.twins.posthog.remote_config import RemoteConfig
 from server.twins.posthog.twin import Twin
-from server.twins.posthog.view import Views
+from server.twins.posthog.view import Viewing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -67,7 +67,7 @@ def build(site: Site, *, scripts: Path | None = None) -> Starlette:
         site,
         [route for part in parts for route in part.routes()],
         closing,
-        view=Views(project).show,
+        view=Viewing(project).view,
         keep=project,
         middleware=[cors],
         exception_handlers={404: _not_found, 405: _not_allowed},

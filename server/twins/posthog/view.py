@@ -15,15 +15,16 @@ if TYPE_CHECKING:
     from server.twins.posthog.project import Project
 
 SHOWN = 200
-_HOME = Link("PostHog", "")
+NEWEST = 30
+"""Events on the front page, before what is behind them."""
 
 
-class Views:
+class Viewing:
     def __init__(self, project: Project) -> None:
         self._project = project
         self._store = project.store
 
-    async def show(self, path: str) -> View:
+    async def view(self, path: str) -> View:
         """The view at a path. Raises `KeyError` for one that shows nothing."""
         what, _, rest = path.partition("/")
         if not what:
@@ -47,7 +48,7 @@ class Views:
             "PostHog",
             [
                 facts,
-                self._events("1"),
+                self._events("1", most=NEWEST, title="Newest events"),
                 self._groups(),
                 self._persons(),
                 self._flags(),
@@ -56,8 +57,8 @@ class Views:
             ],
         )
 
-    def _events(self, where: str, *values: str) -> Table:
-        rows = self._store.all(f"select * from event where {where} order by seq desc limit {SHOWN}", *values)  # noqa: S608 - our own words
+    def _events(self, where: str, *values: str, most: int = SHOWN, title: str = "Events") -> Table:
+        rows = self._store.all(f"select * from event where {where} order by seq desc limit {most}", *values)  # noqa: S608 - our own words
         types = {index: kind for kind, index in self._project.groups.types().items()}
 
         def groups(row: sqlite3.Row) -> str:
@@ -69,7 +70,7 @@ class Views:
             [row["timestamp"][:19], Link(row["event"], f"event/{row['uuid']}"), _person_link(row), groups(row)]
             for row in rows
         ]
-        return Table("Events", ["when (UTC)", "event", "distinct id", "groups"], cells)
+        return Table(title, ["When", "Event", "Distinct id", "Groups"], cells)
 
     def _groups(self) -> Table:
         types = {index: kind for kind, index in self._project.groups.types().items()}
@@ -79,7 +80,7 @@ class Views:
         rows = self._store.all(f"select * from ({named}) limit {SHOWN}")  # noqa: S608 - our own words
         return Table(
             "Groups",
-            ["type", "group"],
+            ["Type", "Group"],
             [
                 [types.get(row["kind"], ""), Link(row["name"], f"group/{row['kind']}:{quote(row['name'])}")]
                 for row in rows
@@ -95,19 +96,19 @@ class Views:
             ]
             for row in rows
         ]
-        return Table("Persons", ["distinct ids", "last seen (UTC)"], cells)
+        return Table("Persons", ["Distinct ids", "Last seen"], cells)
 
     def _flags(self) -> Table:
         cells = [
             [Link(flag["key"], f"flag/{flag['id']}"), "on" if flag["active"] else "off", str(flag["version"])]
             for flag in self._project.flags.all()
         ]
-        return Table("Feature flags", ["key", "state", "version"], cells)
+        return Table("Feature flags", ["Key", "State", "Version"], cells)
 
     def _keys(self) -> Table:
         return Table(
             "Keys",
-            ["label", "key", "scopes"],
+            ["Label", "Key", "Scopes"],
             [
                 [
                     key.label,
@@ -121,29 +122,26 @@ class Views:
     def _recordings(self) -> Table:
         rows = self._store.all(f"select * from recording order by rowid desc limit {SHOWN}")  # noqa: S608 - our own words
         cells = [[row["start_time"][:19], row["session_id"], row["distinct_id"], str(row["snapshots"])] for row in rows]
-        return Table(
-            "Session recordings (counted, not kept)", ["when (UTC)", "session", "distinct id", "snapshots"], cells
-        )
+        return Table("Session recordings (counted, not kept)", ["When", "Session", "Distinct id", "Snapshots"], cells)
 
     def _event(self, uuid: str) -> View:
         row = self._store.one("select * from event where uuid = ?", uuid)
         if row is None:
             raise KeyError(uuid)
-        told = [("When (UTC)", row["timestamp"]), ("Received (UTC)", row["created_at"]), ("UUID", uuid)]
+        told = [("When", row["timestamp"]), ("Received", row["created_at"]), ("UUID", uuid)]
         facts = Facts("Event", [*told, ("Distinct id", _person_link(row))])
-        return View(row["event"], [facts, _document("Properties", row["properties"])], [_HOME])
+        return View(row["event"], [facts, _document("Properties", row["properties"])])
 
     def _person(self, person_id: str) -> View:
         person = self._project.people.by_id(person_id)
         if person is None:
             raise KeyError(person_id)
         distinct_ids = self._project.people.distinct_ids(person_id)
-        facts = Facts("Person", [("Distinct ids", ", ".join(distinct_ids)), ("Since (UTC)", person.created_at[:19])])
+        facts = Facts("Person", [("Distinct ids", ", ".join(distinct_ids)), ("Since", person.created_at[:19])])
         properties = _document("Properties", json.dumps(person.properties))
         return View(
             distinct_ids[0] if distinct_ids else person_id,
             [facts, properties, self._events("person_id = ?", person_id)],
-            [_HOME],
         )
 
     def _group(self, named: str) -> View:
@@ -154,13 +152,13 @@ class Views:
         blocks: list[Block] = [self._events(f"group_{int(index)} = ?", key)]
         if group:
             blocks.insert(0, _document("Properties", json.dumps(group.group_properties)))
-        return View(key, blocks, [_HOME])
+        return View(key, blocks)
 
     def _flag(self, flag_id: str) -> View:
         flag = self._project.flags.get(int(flag_id)) if flag_id.isdecimal() else None
         if flag is None:
             raise KeyError(flag_id)
-        return View(flag["key"], [_document("Definition", json.dumps(flag))], [_HOME])
+        return View(flag["key"], [_document("Definition", json.dumps(flag))])
 
 
 def _person_link(row: sqlite3.Row) -> Link:

@@ -20,7 +20,6 @@ LARGEST_SHOWN = 512 * 1024
 """Octets of an attachment that is shown in the page."""
 MOST_SHOWN = 500
 """Mails on the front page, the newest."""
-_HOME = Link("Mailbox", "")
 _LISTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "received": ("Received", "received", ("created_at", "from", "to", "subject")),
     "contacts": ("Contacts", "contact", ("email", "first_name", "last_name", "unsubscribed", "properties")),
@@ -36,6 +35,7 @@ _LISTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
 """Path: title, kind of record, and what of each is in the table, the first leading to it."""
 _UNTOLD = ("signing_secret", "digest", "dkim", "html", "text", "events", "attachments", "rows")
 """What is secret, or shown in a block of its own."""
+_FILE = {"filename": "Name", "content_type": "Type", "content_disposition": "Disposition", "size": "Octets"}
 
 
 class Viewing:
@@ -72,7 +72,7 @@ class Viewing:
         ]
         used = f"{emails['daily']['used']} today, {emails['monthly']['used']} this month"
         return View(
-            "Resend: mailbox",
+            "Resend",
             [
                 Table("Mail", ("When", "Subject", "To", "From", "Key", "State"), mails),
                 Facts("The team", [*counts, ("Emails", used), ("Plan", self._team.quota.plan.name)]),
@@ -82,7 +82,7 @@ class Viewing:
     def _list(self, path: str) -> View:
         title, kind, columns = _LISTS[path]
         rows = [self._row(path, doc, columns) for doc in reversed(self._team.records.all(kind))]
-        return View(title, [Table(title, [each.replace("_", " ") for each in columns], rows)], [_HOME])
+        return View(title, [Table(title, _titles(columns), rows)])
 
     def _row(self, path: str, doc: Body, columns: Sequence[str]) -> list[Cell]:
         first, *rest = columns
@@ -93,9 +93,11 @@ class Viewing:
         title, kind, _ = _LISTS[path]
         doc = self._record(kind, thing)
         shown = {**doc, **doc.get("draft", {})}
-        facts = [(name.replace("_", " "), _said(value)) for name, value in shown.items() if _plain(name, value)]
+        facts = [
+            (name.replace("_", " ").capitalize(), _said(value)) for name, value in shown.items() if _plain(name, value)
+        ]
         blocks: list[Block] = [Facts(title, facts), *_written(shown), *self._about(path, doc)]
-        return View(_title(shown), blocks, [_HOME, Link(title, path)])
+        return View(_title(shown), blocks, [Link(title, path)])
 
     def _about(self, path: str, doc: Body) -> list[Block]:
         """What belongs to a thing without being in its record."""
@@ -104,7 +106,7 @@ class Viewing:
             within = [
                 self._row("contacts", each, _LISTS["contacts"][2]) for each in self._team.contacts.within(doc["id"])
             ]
-            return [Table("Contacts", _LISTS["contacts"][2], within)]
+            return [Table("Contacts", _titles(_LISTS["contacts"][2]), within)]
         if path == "broadcasts":
             sent = [each for each in records.all("email") if each["broadcast_id"] == doc["id"]]
             rows = [(Link(each["to"][0], f"mail/{each['id']}"), each["last_event"]) for each in sent]
@@ -112,7 +114,7 @@ class Viewing:
         if path == "domains":
             told = self._team.domains.get(doc["id"])["records"]
             columns = ("record", "name", "type", "value", "status")
-            return [Table("DNS", columns, [[str(each[name]) for name in columns] for each in told])]
+            return [Table("DNS", _titles(columns), [[str(each[name]) for name in columns] for each in told])]
         if path == "webhooks":
             told = [each for each in records.all("webhook_event") if each["webhook_id"] == doc["id"]]
             rows = [(each["created_at"], each["type"], each["status"], str(len(each["attempts"]))) for each in told]
@@ -122,22 +124,34 @@ class Viewing:
     def _mail(self, kind: str, thing: str) -> View:
         doc = self._record(kind, thing)
         names = ("from", "to", "cc", "bcc", "reply_to", "created_at", "scheduled_at", "message_id", "key", "last_event")
-        head: list[tuple[str, Cell]] = [(name, _said(doc[name])) for name in names if doc.get(name)]
+        head: list[tuple[str, Cell]] = [
+            (name.replace("_", " ").capitalize(), _said(doc[name])) for name in names if doc.get(name)
+        ]
         head += [(tag["name"], tag["value"]) for tag in doc.get("tags", [])]
         if doc.get("broadcast_id"):
             head.append(("broadcast", Link(doc["broadcast_id"], f"broadcasts/{doc['broadcast_id']}")))
         events = [(each["at"], each["type"], ", ".join(each["to"])) for each in doc.get("events", [])]
-        columns = ("filename", "content_type", "content_disposition", "size")
-        files = [[str(each.get(name) or "") for name in columns] for each in doc["attachments"]]
-        blocks: list[Block] = [Facts("Headers", head), *_written(doc), *self._files(kind, doc)]
+        files = [[str(each.get(name) or "") for name in _FILE] for each in doc["attachments"]]
+        drawn = {**doc, "html": self._with_pictures(kind, doc)}
+        blocks: list[Block] = [Facts("Headers", head), *_written(drawn), *self._files(kind, doc)]
         if doc["headers"]:
             blocks.append(Facts("More headers", [(name, str(value)) for name, value in doc["headers"].items()]))
         if files:
-            blocks.append(Table("Attachments", columns, files))
+            blocks.append(Table("Attachments", [*_FILE.values()], files))
         if events:
             blocks.append(Table("What became of it", ("When", "Event", "To"), events))
-        up = Link("Received", RECEIVED) if kind == RECEIVED else _HOME
-        return View(doc["subject"] or "(no subject)", blocks, [up])
+        up = [Link("Received", RECEIVED)] if kind == RECEIVED else []
+        return View(doc["subject"] or "(no subject)", blocks, up)
+
+    def _with_pictures(self, kind: str, doc: Body) -> str | None:
+        """The HTML, with the pictures it shows of its own attachments (RFC 2392) in it: the page fetches none."""
+        html: str | None = doc.get("html")
+        for each in doc["attachments"]:
+            mime, name = each["content_type"], each.get("content_id")
+            small = mime.startswith("image/") and each["size"] <= LARGEST_SHOWN
+            if html and name and small and (octets := self._octets(kind, doc, each["id"])) is not None:
+                html = html.replace(f"cid:{name.strip('<>')}", f"data:{mime};base64,{b64encode(octets).decode()}")
+        return html
 
     def _files(self, kind: str, doc: Body) -> list[Block]:
         """The attachments that can be looked at."""
@@ -176,6 +190,10 @@ def _written(doc: Body) -> list[Block]:
 
 def _plain(name: str, value: Any) -> bool:
     return name not in _UNTOLD and value is not None and name not in ("draft", "published")
+
+
+def _titles(names: Sequence[str]) -> list[str]:
+    return [name.replace("_", " ").capitalize() for name in names]
 
 
 def _said(value: Any) -> str:

@@ -5,6 +5,8 @@ const main = document.getElementById('main')
 const crumbs = document.getElementById('crumbs')
 
 const KEY = 'twin.admin'
+const NAMES = { neon: 'Neon', resend: 'Resend', posthog: 'PostHog', github: 'GitHub', e2b: 'E2B', anthropic: 'Anthropic' }
+const TIME = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]00(:?00)?)?$/
 
 function takeToken() {
   const found = new URLSearchParams(location.hash.slice(1))
@@ -23,8 +25,16 @@ function make(tag, properties = {}, ...children) {
 }
 
 function cell(value) {
+  // Vendors write times in many ways; a person reads one.
+  if (TIME.test(value)) return make('time', { dateTime: value, textContent: value.slice(0, 19).replace('T', ' ') })
   if (typeof value === 'string') return value
   return make('a', { href: `#${encodeURIComponent(value.to)}`, textContent: value.text })
+}
+
+function labelled(column, value) {
+  const element = make('td', {}, cell(value))
+  element.dataset.column = column
+  return element
 }
 
 const draw = {
@@ -34,7 +44,7 @@ const draw = {
       : make('div', { className: 'scroll' },
           make('table', {},
             make('thead', {}, make('tr', {}, ...columns.map((name) => make('th', { scope: 'col', textContent: name })))),
-            make('tbody', {}, ...rows.map((row) => make('tr', {}, ...row.map((value) => make('td', {}, cell(value)))))))),
+            make('tbody', {}, ...rows.map((row) => make('tr', {}, ...row.map((value, at) => labelled(columns[at], value))))))),
   facts: ({ rows }) =>
     make('dl', {}, ...rows.flatMap(([name, value]) => [make('dt', { textContent: name }), make('dd', {}, cell(value))])),
   text: ({ text }) => make('pre', { textContent: text }),
@@ -76,5 +86,5 @@ async function load() {
 document.getElementById('again').addEventListener('click', load)
 addEventListener('hashchange', load)
 const { vendor } = await (await fetch('/_twin/health')).json()
-document.getElementById('home').textContent = vendor
+document.getElementById('home').textContent = NAMES[vendor] ?? vendor
 await load()
