@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from server.durable import Durable
     from server.local.home import Home
     from server.machines import Machines
+    from server.pool import Pool
     from server.provision import Provisioner
     from server.reaper import Reaper
     from server.schedules import Schedules
@@ -50,6 +51,7 @@ class Core:
     events: Events
     vault: Vault
     provisioner: Provisioner
+    pool: Pool
     workbench: Workbench
     sandboxes: Sandboxes
     machines: Machines
@@ -91,7 +93,8 @@ async def open_core(
     journal = open_journal(hosted or f"sqlite:///{home.root / 'workflows.sqlite'}")
     await asyncio.to_thread(_load)
     set_up(lambda: _operator_secrets(settings))
-    books = Books.over(engine, _vault_key(settings, home))
+    vault_key = _vault_key(settings, home)
+    books = Books.over(engine, vault_key)
     durable = (workflows or Durable)(journal, executor or (new_executor() if hosted else "local"))
     async with httpx.AsyncClient() as http, durable.running():
         vendors = parts.vendors(settings, engine, http, at)
@@ -100,10 +103,14 @@ async def open_core(
         repositories = Repositories(settings.github_git_url, settings.github_token)
         provisioner = parts.provisioner(settings, books, legs, sandboxes, durable, repositories=repositories, at=at)
         machines = Machines(provisioner, sandboxes)
+        pool = await asyncio.to_thread(
+            parts.pool, settings, books, provisioner, machines=machines, sandboxes=sandboxes, vault_key=vault_key, at=at
+        )
         schedules = Schedules(books, sandboxes, machines, durable)
         bench = Workbench(
             books,
             provisioner=provisioner,
+            pool=pool,
             sandboxes=sandboxes,
             machines=machines,
             push=GitPush(sandboxes, repositories),
@@ -113,6 +120,7 @@ async def open_core(
         durable.register("job", schedules.story)
         durable.keep(provisioner.recover)
         durable.keep(schedules.keep_time)
+        durable.keep(pool.keep)
         reaper = parts.reaper(settings, books, legs, provisioner.ending)
         if settings.reap_every_minutes:
             durable.keep(lambda: reaper.keep_sweeping(timedelta(minutes=settings.reap_every_minutes)))
@@ -128,6 +136,7 @@ async def open_core(
             events=books.events,
             vault=books.vault,
             provisioner=provisioner,
+            pool=pool,
             workbench=bench,
             sandboxes=sandboxes,
             machines=machines,

@@ -43,7 +43,15 @@ OF_THE_STORY = (
     "end.asked",  # the session's end is saved, nothing is removed
     "end.removed",  # everything is removed, the session still there
 )
-POINTS = (*(f"{leg}.{point}" for leg in LEGS for point in OF_EVERY_LEG), *OF_SOME, *OF_THE_STORY)
+# Reached by a server that keeps a pool, and by one that is asked for an entry of it.
+OF_THE_POOL = (
+    "pool.reserved",  # the entry and its session are saved, nothing is started
+    "pool.kept",  # an entry was made whole and may be claimed
+    "pool.retired",  # an entry is to go, nothing of it is removed
+    "pool.claiming",  # inside the transaction that hands one out
+    "pool.claimed",  # handed out; nobody was told its key
+)
+POINTS = (*(f"{leg}.{point}" for leg in LEGS for point in OF_EVERY_LEG), *OF_SOME, *OF_THE_STORY, *OF_THE_POOL)
 
 
 def nowhere(point: str) -> None:

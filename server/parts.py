@@ -7,11 +7,13 @@ from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
-from server import __version__, limits
+from server import __version__, limits, recipe
 from server.attempt import Attempts
 from server.checkout import Checkout
+from server.claims import Claims
 from server.crash import nowhere
 from server.ending import Ending
+from server.entries import Entries
 from server.environment import Environment
 from server.legs.github import GitHubLeg
 from server.legs.neon import NeonLeg
@@ -20,6 +22,7 @@ from server.legs.resend import ResendLeg
 from server.legs.retry import Retries
 from server.legs.vendor import Dialect, Vendor
 from server.limits import VendorTurns
+from server.pool import Pool
 from server.provision import Provisioner
 from server.reaper import Reaper
 from server.secrets import Secret
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from server.crash import Crash
     from server.durable import Durable
     from server.legs import Leg
+    from server.machines import Machines
     from server.repository import Repositories
     from server.settings import LegName, Settings
     from server.vm.sandbox import Sandboxes
@@ -91,6 +95,23 @@ def provisioner(
     attempts = Attempts(books, legs, environment, budget_seconds=budget, clock=clock, at=at)
     ending = Ending(books, legs, budget_seconds=budget, at=at)
     return Provisioner(books, attempts, environment, ending, durable, clock=clock, at=at)
+
+
+def pool(
+    settings: Settings,
+    books: Books,
+    provisioner: Provisioner,
+    *,
+    machines: Machines,
+    sandboxes: Sandboxes,
+    vault_key: Secret,
+    at: Crash = nowhere,
+) -> Pool:
+    made_from = recipe.digest(settings, vault_key) if settings.pool_size else ""
+    oldest = settings.pool_max_age_hours * 3600
+    entries = Entries(books, made_from, size=settings.pool_size, max_age_seconds=oldest, at=at)
+    claims = Claims(books, made_from, max_age_seconds=oldest, at=at)
+    return Pool(books, entries, claims, provisioner=provisioner, machines=machines, sandboxes=sandboxes, at=at)
 
 
 def reaper(settings: Settings, books: Books, legs: dict[LegName, Leg], ending: Ending) -> Reaper:

@@ -117,11 +117,14 @@ class Provisioner:
     async def _ensure(self, session: Session) -> None:
         """Have the round's workflow run. Its id makes this safe to ask for any number of times."""
         while session.state == "provisioning" and session.generation > 0:
-            run = f"{WORKFLOW}-{session.slug}-{session.generation}"
-            if not await self._durable.is_over(run):
-                await self._durable.start(WORKFLOW, run, session.slug, session.round, session.generation)
+            if not await self.is_over(session):
+                await self._durable.start(WORKFLOW, _run(session), session.slug, session.round, session.generation)
                 return
             session = self._books.rounds.again(session.slug, session.generation)
+
+    async def is_over(self, session: Session) -> bool:
+        """Whether the session's newest round has come to its very end, its preview awaited."""
+        return await self._durable.is_over(_run(session))
 
     async def recover(self) -> None:
         """Go on with what was saved and is worked on by nobody: at start-up, and once a minute for ever."""
@@ -154,6 +157,10 @@ async def _all(steps: Iterable[Awaitable[Any]]) -> None:
     for result in await asyncio.gather(*steps, return_exceptions=True):
         if isinstance(result, BaseException):
             raise result
+
+
+def _run(session: Session) -> str:
+    return f"{WORKFLOW}-{session.slug}-{session.generation}"
 
 
 def _ms(seconds: float) -> int:

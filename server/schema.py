@@ -89,6 +89,16 @@ JOBS = sa.Table(
     sa.Column("next_at", sa.Float, nullable=False, index=True, doc="seconds since 1970"),
 )
 
+POOL = sa.Table(
+    "pool",
+    METADATA,
+    sa.Column("slug", _SLUG, primary_key=True),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("recipe", sa.String(64), nullable=False, doc="a digest of what it was made from"),
+    sa.Column("made_at", sa.Float, nullable=False, doc="seconds since 1970, by the database's own clock"),
+    sa.Column("since", sa.Float, nullable=False, doc="when it came into its state, likewise"),
+)
+
 
 def prepare(connection: sa.Connection) -> None:
     """Have every table and column. Run it inside one write transaction; several servers may do so at once."""

@@ -14,12 +14,12 @@ import sqlalchemy as sa
 from server.database import in_utc, insert_new, writing
 from server.errors import BadInput, UnknownSession
 from server.record import Leg, Problem, Session, SessionKey, State
-from server.schema import LEGS, SESSIONS
+from server.schema import LEGS, POOL, SESSIONS
 from server.settings import LEGS as ALL_LEGS
 from server.settings import LegName
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from server.secrets import Secret
     from server.store import Vault
@@ -28,6 +28,8 @@ __all__ = ["SESSION_LEG", "Leg", "Problem", "Session", "SessionKey", "Sessions",
 
 _KEY = re.compile(r"mk0rk_[A-Za-z0-9_-]{22}")
 SESSION_LEG = "session"  # the vault's shelf for the key itself
+# One made ahead is nobody's before it is claimed.
+_IS_SOMEBODYS = SESSIONS.c.slug.not_in(sa.select(POOL.c.slug).where(POOL.c.state != "claimed"))
 _USE_IS_NOTED_EVERY = timedelta(hours=1)
 
 
@@ -43,6 +45,17 @@ class Sessions:
 
     def open(self, key: SessionKey, *, idea: str = "", services: tuple[LegName, ...] = ALL_LEGS) -> Session:
         """The session of this key, begun if it is new. Calling it twice, in two processes, changes nothing."""
+        with writing(self._engine) as connection:
+            self.open_within(connection, key, idea=idea, services=services)
+        session = self.by_slug(key.slug)
+        if session.state == "destroyed" or session.ending:
+            raise BadInput("This session was destroyed.", next_action="Start a new one without a session_key.")
+        return session
+
+    def open_within(
+        self, connection: sa.Connection, key: SessionKey, *, idea: str = "", services: tuple[LegName, ...] = ALL_LEGS
+    ) -> None:
+        """Begin the session of this key, unless it is there, as part of a larger change."""
         if not _KEY.fullmatch(key.reveal()):
             raise BadInput(
                 "That is not a session key.",
@@ -57,13 +70,14 @@ class Sessions:
             "services": list(services),
             "created_at": datetime.now(UTC),
         }
-        with writing(self._engine) as connection:
-            if insert_new(connection, SESSIONS, row):
-                self._vault.put_within(connection, key.slug, SESSION_LEG, {"session_key": key})
-        session = self.by_slug(key.slug)
-        if session.state == "destroyed" or session.ending:
-            raise BadInput("This session was destroyed.", next_action="Start a new one without a session_key.")
-        return session
+        if insert_new(connection, SESSIONS, row):
+            self._vault.put_within(connection, key.slug, SESSION_LEG, {"session_key": key})
+
+    def hand_over(self, connection: sa.Connection, slug: str, idea: str) -> SessionKey:
+        """A session made ahead begins its life now, as part of a larger change; its key."""
+        begins = {"idea": idea, "created_at": datetime.now(UTC), "used_at": None}
+        connection.execute(sa.update(SESSIONS).where(SESSIONS.c.slug == slug).values(**begins))
+        return _key(self._vault.get_within(connection, slug, legs=[SESSION_LEG]))
 
     def authenticate(self, key_text: str) -> Session:
         """The live session this key opens. Raises `UnknownSession`."""
@@ -91,8 +105,8 @@ class Sessions:
             return load(connection, slug)
 
     def all(self) -> list[Session]:
-        """Every session that was not destroyed, newest first."""
-        here = SESSIONS.c.state != "destroyed"
+        """Every session that is somebody's and was not destroyed, newest first."""
+        here = sa.and_(SESSIONS.c.state != "destroyed", _IS_SOMEBODYS)
         with self._engine.connect() as connection:
             rows = connection.execute(sa.select(SESSIONS).where(here).order_by(SESSIONS.c.created_at.desc())).all()
             legs: dict[str, list[Any]] = {row.slug: [] for row in rows}
@@ -114,12 +128,12 @@ class Sessions:
     def unused(self, *, since: datetime) -> list[str]:
         """Those whose key was last used before that, the longest unused first."""
         used = sa.func.coalesce(SESSIONS.c.used_at, SESSIONS.c.created_at)
-        idle = sa.and_(SESSIONS.c.state != "destroyed", SESSIONS.c.ending_at.is_(None), used <= since)
+        idle = sa.and_(SESSIONS.c.state != "destroyed", SESSIONS.c.ending_at.is_(None), used <= since, _IS_SOMEBODYS)
         return [*self._slugs(sa.select(SESSIONS.c.slug).where(idle).order_by(used))]
 
     def key_of(self, slug: str) -> SessionKey:
         """For our own host of the model, which continues a run after a crash."""
-        return SessionKey(self._vault.get(slug, legs=[SESSION_LEG])["session_key"].reveal())
+        return _key(self._vault.get(slug, legs=[SESSION_LEG]))
 
     def destroyed(self, connection: sa.Connection, slug: str) -> bool:
         """The end has come, as part of a larger change; False when it had before."""
@@ -128,13 +142,17 @@ class Sessions:
 
     def end(self, slug: str, *, unused_since: datetime | None = None) -> bool:
         """Mark that nothing may be made any more; False when its key was used after `unused_since`."""
+        with writing(self._engine) as connection:
+            return self.end_within(connection, slug, unused_since=unused_since)
+
+    def end_within(self, connection: sa.Connection, slug: str, *, unused_since: datetime | None = None) -> bool:
+        """The same as part of a larger change."""
         where = SESSIONS.c.slug == slug
         if unused_since is not None:
             used = sa.func.coalesce(SESSIONS.c.used_at, SESSIONS.c.created_at)
             where = sa.and_(where, used <= unused_since)
-        with writing(self._engine) as connection:
-            ending = sa.func.coalesce(SESSIONS.c.ending_at, datetime.now(UTC))
-            return connection.execute(sa.update(SESSIONS).where(where).values(ending_at=ending)).rowcount == 1
+        ending = sa.func.coalesce(SESSIONS.c.ending_at, datetime.now(UTC))
+        return connection.execute(sa.update(SESSIONS).where(where).values(ending_at=ending)).rowcount == 1
 
     def set_idea(self, slug: str, idea: str) -> None:
         """The first thing asked of a session names it."""
@@ -188,6 +206,10 @@ def _session(row: sa.Row[Any], legs: Iterable[Any]) -> Session:
         ending=row.ending_at is not None,
         legs=[outcomes.get(name) or Leg.absent(name, asked=name in row.services) for name in ALL_LEGS],
     )
+
+
+def _key(secrets: Mapping[str, Secret]) -> SessionKey:
+    return SessionKey(secrets["session_key"].reveal())
 
 
 def _hash(key: Secret) -> str:

@@ -82,6 +82,9 @@ class Settings(BaseSettings):
     """How often the server sweeps and removes by itself; 0: only `mk0r reap` does."""
     reap_grace_minutes: float = Field(default=60, ge=0, validation_alias=_named("MK0R_REAP_GRACE_MINUTES"))
     reap_cap: int = Field(default=100, ge=1, validation_alias=_named("MK0R_REAP_CAP"))
+    pool_size: int = Field(default=0, ge=0, le=1000, validation_alias=_named("MK0R_POOL_SIZE"))
+    """Whole sessions made ahead, of all servers on one database together; 0 makes none."""
+    pool_max_age_hours: float = Field(default=12, gt=0, validation_alias=_named("MK0R_POOL_MAX_AGE_HOURS"))
     worker_alive_seconds: float = Field(default=15, ge=0.5, validation_alias=_named("MK0R_WORKER_ALIVE_SECONDS"))
     public_url: str | None = Field(default=None, validation_alias=_named("MK0R_PUBLIC_URL"))
     database_url: Secret | None = Field(default=None, validation_alias=_named("MK0R_DATABASE_URL"))

@@ -16,7 +16,7 @@ from server.schema import EVENTS, METADATA, SECRETS
 from server.secrets import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 __all__ = ["METADATA", "Event", "Events", "Vault", "open_engine"]
 
@@ -42,11 +42,17 @@ class Vault:
 
     def get(self, slug: str, *, legs: Iterable[str] | None = None) -> dict[str, Secret]:
         """The session's secrets by name, in the order they were named."""
+        with self._engine.connect() as connection:
+            return self.get_within(connection, slug, legs=legs)
+
+    def get_within(
+        self, connection: sa.Connection, slug: str, *, legs: Iterable[str] | None = None
+    ) -> dict[str, Secret]:
+        """The same as part of a larger change."""
         query = sa.select(SECRETS.c.name, SECRETS.c.value).where(SECRETS.c.slug == slug)
         if legs is not None:
             query = query.where(SECRETS.c.leg.in_(list(legs)))
-        with self._engine.connect() as connection:
-            rows = connection.execute(query.order_by(SECRETS.c.leg, SECRETS.c.name)).all()
+        rows = connection.execute(query.order_by(SECRETS.c.leg, SECRETS.c.name)).all()
         return {name: Secret(self._cipher.decrypt(value).decode()) for name, value in rows}
 
     def legs_of(self, slug: str) -> dict[str, str]:
@@ -92,6 +98,13 @@ class Events:
         row = {"of": slug, "now": datetime.now(UTC), "kind": type, "told": data}
         return connection.execute(_APPEND, row).scalar_one()
 
+    def retell_within(self, connection: sa.Connection, slug: str, story: Sequence[tuple[str, dict[str, Any]]]) -> None:
+        """Put this story in the place of the session's own, which nobody has heard. Part of a larger change."""
+        connection.execute(sa.delete(EVENTS).where(EVENTS.c.slug == slug))
+        row = {"slug": slug, "at": datetime.now(UTC)}
+        told = [{**row, "seq": seq, "type": kind, "data": data} for seq, (kind, data) in enumerate(story, 1)]
+        connection.execute(sa.insert(EVENTS), told)
+
     def wake(self, slug: str | None = None) -> None:
         """Let whoever waits for this session's events (or any session's) look again."""
         for name in [slug] if slug else [*self._changed]:
@@ -123,7 +136,10 @@ class Events:
 
     def since(self, slug: str, seq: int) -> list[Event]:
         with self._engine.connect() as connection:
-            rows = connection.execute(_SINCE, {"of": slug, "after": seq}).all()
+            return self.since_within(connection, slug, seq)
+
+    def since_within(self, connection: sa.Connection, slug: str, seq: int) -> list[Event]:
+        rows = connection.execute(_SINCE, {"of": slug, "after": seq}).all()
         return [Event(row.seq, in_utc(row.at), row.type, row.data) for row in rows]
 
     async def wait(self, slug: str, seq: int, timeout: float) -> list[Event]:  # noqa: ASYNC109 - a long wait

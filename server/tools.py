@@ -94,9 +94,10 @@ def _offer_sessions(server: MCPServer[Any], bench: Workbench) -> None:
         Returns when every service has an outcome, or after wait_seconds: then poll get_session.
         A service that failed blocks nothing; its names are absent from /app/.env.
         """
-        key = SessionKey(session_key) if session_key else bench.sessions.mint()
-        session = bench.sessions.open(key, services=chosen_services(services))
-        asked = session.services if services is None else chosen_services(services)
+        chosen = chosen_services(services)
+        key = SessionKey(session_key) if session_key else await bench.pool.claim("", chosen) or bench.sessions.mint()
+        session = bench.sessions.open(key, services=chosen)
+        asked = session.services if services is None else chosen
         await bench.provisioner.start(session.slug, asked)
         session = await _with_progress(ctx, bench, session.slug, wait_seconds)
         return session_view(session, None if session_key else key)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from server.books import Books
     from server.git import GitPush, Pushed
     from server.machines import Machines
+    from server.pool import Pool
     from server.provision import Provisioner
     from server.schedules import Schedules
     from server.secrets import Secret
@@ -49,6 +50,7 @@ class Workbench:
         books: Books,
         *,
         provisioner: Provisioner,
+        pool: Pool,
         sandboxes: Sandboxes,
         machines: Machines,
         push: GitPush,
@@ -57,6 +59,7 @@ class Workbench:
         self.sessions = books.sessions
         self.events = books.events
         self.provisioner = provisioner
+        self.pool = pool
         self._vault = books.vault
         self._sandboxes = sandboxes
         self._machines = machines

@@ -173,6 +173,8 @@ def _print_doctor(found: dict[str, Any], context: Context) -> None:
             screen.line(f"      {check['next_action']}")
     screen.line(screen.paint("\nServer", BOLD))
     screen.line(f"  {found['server'] or 'not running; the next command starts it'}")
+    if (pool := found.get("pool")) and pool["size"]:
+        screen.line(f"  pool: {pool['ready']} of {pool['size']} sessions ready, {pool['making']} being made")
 
 
 def _browser(url: str, context: Context) -> bool:

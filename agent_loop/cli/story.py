@@ -37,6 +37,10 @@ class Story:
             self.screen.line()
             self._at_line_start = True
 
+    def _session_created(self, data: dict[str, Any]) -> None:
+        if data.get("ahead"):
+            self.screen.line(self.screen.paint("  made ahead; it was waiting", DIM))
+
     def _leg_started(self, data: dict[str, Any]) -> None:
         self.screen.moving(f"  {data['leg']} ...")
 

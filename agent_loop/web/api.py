@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from agent_loop.web.boot import Boot, Parts
     from server.secrets import Secret
-    from server.sessions import Session
+    from server.sessions import Session, SessionKey
     from server.settings import LegName
 
 RESUME_SECONDS = 60.0
@@ -70,14 +70,20 @@ class Api:
         limits = _limits(asked)
         parts = self.parts()
         parts.runs.model(limits["model"])
-        key = parts.core.sessions.mint()
-        session = parts.core.sessions.open(key, idea=idea, services=services)
-        told = {"slug": session.slug, "app_id": session.app_id, "idea": idea}
-        parts.core.events.append(session.slug, "session.created", told)
-        await parts.core.provisioner.start(session.slug, services)
-        run = await parts.runs.start(session.slug, idea, **limits)
-        answer = {"session_key": key.reveal(), "slug": session.slug, "app_id": session.app_id, "run": run}
+        key = await parts.core.pool.claim(idea, services) or await self._begun(idea, services)
+        run = await parts.runs.start(key.slug, idea, **limits)
+        answer = {"session_key": key.reveal(), "slug": key.slug, "app_id": f"mk0r-{key.slug}", "run": run}
         return JSONResponse(answer, status_code=201, headers=NO_STORE)
+
+    async def _begun(self, idea: str, services: tuple[LegName, ...]) -> SessionKey:
+        """The key of a new session, whose provisioning has begun."""
+        core = self.parts().core
+        key = core.sessions.mint()
+        session = core.sessions.open(key, idea=idea, services=services)
+        told = {"slug": session.slug, "app_id": session.app_id, "idea": idea}
+        core.events.append(session.slug, "session.created", told)
+        await core.provisioner.start(session.slug, services)
+        return key
 
     async def show(self, request: Request) -> Response:
         session = self.session(request)

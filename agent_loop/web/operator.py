@@ -69,7 +69,8 @@ class Operator:
         from server.local import doctor
 
         found = await asyncio.to_thread(doctor.examine, self._boot.home, os.environ)
-        return JSONResponse(asdict(found), headers=NO_STORE)
+        pool = self._boot.parts.core.pool.view() if self._boot.parts else None
+        return JSONResponse(asdict(found) | {"pool": pool}, headers=NO_STORE)
 
     async def twins(self, request: Request) -> Response:
         """Every twin, with the lines that point an SDK at it; those not running yet are started."""

@@ -88,6 +88,7 @@ def cases(seed: int) -> list[Case]:
     found = [
         Case(point, store, order, occasion)
         for point in crash.POINTS
+        if point not in crash.OF_THE_POOL  # they have a sweep of their own
         for store in STORES
         for order in ORDERS[store]
         for occasion in ((1, 2) if point in TWICE else (1,))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STORES = ("sqlite", "postgres")
+VAULT_KEY = Secret(Fernet.generate_key().decode())
 
 
 @dataclass(frozen=True)
@@ -87,5 +88,5 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def books(store_url: str) -> Iterator[Books]:
     engine = open_engine(store_url)
-    yield Books.over(engine, Secret(Fernet.generate_key().decode()))
+    yield Books.over(engine, VAULT_KEY)
     engine.dispose()

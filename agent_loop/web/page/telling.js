@@ -16,6 +16,7 @@ export function tell({ type, data }, session) {
 }
 
 const TELLERS = {
+  "session.created": ({ ahead }) => ahead && story.say("Made ahead; it was waiting", "on"),
   provisioning: services.asked,
   "leg.finished": (data, session) => {
     const trouble = services.lit(data);
