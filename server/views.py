@@ -121,10 +121,19 @@ def session_view(session: Session, new_key: SessionKey | None = None) -> Session
         env_names=session.env_names,
         preview_url=session.preview_url,
         repository_url=session.repository_url,
-        next_step=_NEXT[session.state],
+        next_step=_next_step(session),
     )
 
 
+def _next_step(session: Session) -> str:
+    """What the caller does now. Without a VM there is nothing to write an app in, whatever else stands."""
+    vm = session.leg("vm")
+    if vm.error is None or session.state not in {"partial", "failed"}:
+        return _NEXT[session.state]
+    return f"There is no VM to build in; what else was made stands. {vm.error.next_action} {_AGAIN}"
+
+
+_AGAIN = "Call provision_session again with the same key: it asks for the VM anew and puts every name into /app/.env."
 _NEXT = {
     "provisioning": "Poll get_session until the state changes.",
     "ready": "Read skill://backend-services/SKILL.md, then write the app.",

@@ -45,6 +45,8 @@ def show(asked: Namespace, context: Context) -> int:
         )
         if leg["error"]:
             screen.line(f"    {clean(leg['error']['message'])} {clean(leg['error']['next_action'])}")
+    if any(leg["outcome"] == "failed" for leg in session["legs"]):
+        screen.line(f"\n  What failed can be made later, with everything else kept: mk0r provision {session['slug']}")
     screen.line()
     for name, value in (
         ("preview", session["preview_url"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from itertools import count
 from typing import TYPE_CHECKING, TypeVar
 
@@ -48,7 +49,7 @@ class VmLeg:
 
     async def make(self, intent: Intent) -> Resources:
         """E2B's own idempotency key makes a lost answer harmless: every attempt of one life gets the same sandbox."""
-        from e2b import AsyncSandbox, NotFoundException
+        from e2b import AsyncSandbox, SandboxException
 
         async def create() -> AsyncSandbox:
             if self._turns:
@@ -62,7 +63,9 @@ class VmLeg:
                     lifecycle={"on_timeout": "pause"},
                     **self._sandboxes.api(),
                 )
-            except NotFoundException:
+            except SandboxException as error:
+                if getattr(error, "status_code", None) != HTTPStatus.NOT_FOUND:
+                    raise
                 raise _no_image(self._settings.e2b_template) from None
 
         sandbox = await self._insisting(create)
