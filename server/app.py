@@ -96,7 +96,9 @@ async def open_core(
     vault_key = _vault_key(settings, home)
     books = Books.over(engine, vault_key)
     durable = (workflows or Durable)(journal, executor or (new_executor() if hosted else "local"))
-    async with httpx.AsyncClient() as http, durable.running():
+    # All vendors share them: as many as any burst needs, or a vendor that hangs would hold up the others.
+    connections = httpx.Limits(max_connections=None, max_keepalive_connections=100)
+    async with httpx.AsyncClient(limits=connections) as http, durable.running():
         vendors = parts.vendors(settings, engine, http, at)
         sandboxes = Sandboxes(settings)
         legs = parts.legs(settings, books, vendors, sandboxes, at)

@@ -118,7 +118,7 @@ def _reap(command: ArgumentParser) -> None:
 
 
 def _bench(command: ArgumentParser) -> None:
-    parts = "waiting, calls, legs, saturation, durability, growth"
+    parts = "waiting, calls, legs, saturation, claim, durability, growth"
     command.add_argument("--only", metavar="A,B", help=f"only these of {parts} (default: all)")
     command.add_argument("--rounds", type=_at_least_1, default=3, metavar="N", help="how often each (default 3)")
     command.add_argument("--full", action="store_true", help="growth to 10,000 sessions: a quarter of an hour")

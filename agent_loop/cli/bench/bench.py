@@ -22,6 +22,7 @@ PARTS = {
     "calls": "vendor calls per session, counted by the twins",
     "legs": "the wall clock over the slowest leg, at 1, 10 and 100 at once",
     "saturation": "sessions a second at saturation, over the vendors' limits",
+    "claim": "a session from the warm pool against one made cold",
     "durability": "the journal's share: the same story without the workflow engine",
     "growth": "what a session costs among 10 others and among many, and the server's memory",
 }

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from agent_loop.cli.bench.callers import at_once
-from agent_loop.cli.bench.legs import SLOW
+from agent_loop.cli.bench.latencies import SLOW
 from agent_loop.cli.bench.measure import Measure
 from agent_loop.cli.bench.saturation import measured
 from agent_loop.cli.bench.stage import BY_DEFAULT, WITHOUT_JOURNAL, on_stage

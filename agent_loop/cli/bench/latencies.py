@@ -35,3 +35,4 @@ LATENCY = {
     "VM files": Latency(200, PODFLARE, "e2b", "POST", "/files"),
     "VM command": Latency(200, PODFLARE, "e2b", "POST", "/process.Process/Start"),
 }
+SLOW = {name: float(latency.ms) for name, latency in LATENCY.items()}

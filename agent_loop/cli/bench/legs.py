@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from agent_loop.cli.bench.book import Told, told_of
 from agent_loop.cli.bench.callers import Asked, at_once
-from agent_loop.cli.bench.latencies import LATENCY
+from agent_loop.cli.bench.latencies import LATENCY, SLOW
 from agent_loop.cli.bench.measure import Measure
-from agent_loop.cli.bench.stage import Told, of_the_book, on_stage
+from agent_loop.cli.bench.stage import on_stage
 
 if TYPE_CHECKING:
     from agent_loop.cli.bench.bench import Bench
 
 AT_ONCE = {1: 1.02, 10: 1.05, 100: 1.3}
 AT_ONCE_AT_TWINS = (1, 10)  # what a hundred real sandboxes cost two cores would hide what the server does
-SLOW = {name: float(latency.ms) for name, latency in LATENCY.items()}
 
 
 def legs(bench: Bench) -> list[Measure]:
@@ -28,7 +28,7 @@ def legs(bench: Bench) -> list[Measure]:
             for number in range(bench.rounds if many > 1 else bench.rounds * 3):
                 bench.say(f"{many} at once, stand-in vendors, time {number + 1} ...")
                 asked = asyncio.run(at_once(stage.client.port, many))
-                pairs += zip(asked, stage.told([one.slug for one in asked]), strict=True)
+                pairs += zip(asked, told_of(stage.home, [one.slug for one in asked]), strict=True)
             measures += _ratios(pairs, many, aim, "stand-in")
     local = bench.local()
     port = local.server().port
@@ -40,7 +40,7 @@ def legs(bench: Bench) -> list[Measure]:
     for many in AT_ONCE_AT_TWINS:
         bench.say(f"{many} at once, twins ...")
         asked = asyncio.run(at_once(port, many))
-        told = of_the_book(local.home, [one.slug for one in asked])
+        told = told_of(local.home, [one.slug for one in asked])
         measures += _ratios([*zip(asked, told, strict=True)], many, AT_ONCE[many], "twins")
         bench.destroy(local, asked)
     for vendor in {latency.vendor for latency in LATENCY.values()}:

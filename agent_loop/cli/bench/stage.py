@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
 import subprocess
 import sys
 import tempfile
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +18,7 @@ from agent_loop.environment import WATCHED_PREFIXES
 from server.local.home import Home
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator, Mapping
+    from collections.abc import Generator, Mapping
 
     from agent_loop.cli.client import Client
 
@@ -54,23 +51,13 @@ class StandIn:
         return json.loads(self._process.stdout.readline())
 
 
-@dataclass(frozen=True)
-class Told:
-    """One session's story as the server wrote it down; moments in seconds since 1970."""
-
-    legs: dict[str, float]
-    """Milliseconds each leg took."""
-    last_leg_at: float
-    provisioned_at: float
-
-
 class Stage:
     """A server and its vendors."""
 
     def __init__(self, home: Home, vendors: StandIn, environ: Mapping[str, str], module: str) -> None:
         self.home = home
         self.vendors = vendors
-        self._environ = _environ(environ, vendors.port)
+        self._environ = environ
         self._module = module
         self.start()
 
@@ -90,26 +77,6 @@ class Stage:
         """Bytes of its own: what it shares with others is not counted."""
         return self.process.memory_full_info().uss
 
-    def told(self, slugs: Collection[str]) -> list[Told]:
-        return of_the_book(self.home, slugs)
-
-
-def of_the_book(home: Home, slugs: Collection[str]) -> list[Told]:
-    """What became of these sessions, from the server's own book."""
-    with closing(sqlite3.connect(home.database)) as book:
-        return [_told(book, slug) for slug in slugs]
-
-
-def _told(book: sqlite3.Connection, slug: str) -> Told:
-    rows = book.execute("SELECT type, at, data FROM events WHERE slug = ? ORDER BY seq", (slug,)).fetchall()
-    legs = [(at, json.loads(data)) for kind, at, data in rows if kind == "leg.finished"]
-    [ended] = [_moment(at) for kind, at, _ in rows if kind == "provisioned"]
-    return Told({leg["leg"]: leg["ms"] for _, leg in legs}, max(_moment(at) for at, _ in legs), ended)
-
-
-def _moment(text: str) -> float:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
-
 
 @contextmanager
 def stand_in() -> Generator[StandIn]:
@@ -123,13 +90,15 @@ def stand_in() -> Generator[StandIn]:
 
 
 @contextmanager
-def on_stage(environ: Mapping[str, str], *, module: str = BY_DEFAULT) -> Generator[Stage]:
-    """A new server, ready; nothing is left of it afterwards."""
+def on_stage(
+    environ: Mapping[str, str], *, module: str = BY_DEFAULT, settings: Mapping[str, str] | None = None
+) -> Generator[Stage]:
+    """A new server, ready, with these settings of its own; nothing is left of it afterwards."""
     with stand_in() as vendors:
         folder = Path(tempfile.mkdtemp(prefix="mk0r-bench-"))
         home = Home(folder / "home")
         try:
-            yield Stage(home, vendors, environ, module)
+            yield Stage(home, vendors, {**_environ(environ, vendors.port), **(settings or {})}, module)
         finally:
             if server := server_process.find(home):
                 server_process.stop(home, server)
