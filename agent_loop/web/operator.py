@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from agent_loop.web.api import NO_STORE, body
 from agent_loop.web.guard import refuse
+from agent_loop.web.twins import twins_view
 from server.errors import StackError
 
 if TYPE_CHECKING:
@@ -21,17 +22,6 @@ if TYPE_CHECKING:
 
     from agent_loop.web.api import Api
     from agent_loop.web.boot import Boot
-    from server.local.facts import StackFacts
-
-# The names under which each vendor's own SDK looks for where to send things, and with what.
-SDK_NAMES = {
-    "neon": ("NEON_API_KEY", ("NEON_API_HOST",)),
-    "resend": ("RESEND_API_KEY", ("RESEND_BASE_URL", "RESEND_API_URL")),
-    "posthog": ("POSTHOG_KEY", ("POSTHOG_HOST",)),
-    "github": ("GITHUB_TOKEN", ("GITHUB_API_URL",)),
-    "e2b": ("E2B_API_KEY", ("E2B_API_URL", "E2B_SANDBOX_URL")),
-    "anthropic": ("ANTHROPIC_API_KEY", ("ANTHROPIC_BASE_URL",)),
-}
 
 
 class Operator:
@@ -80,7 +70,7 @@ class Operator:
             told = await stack.up(self._boot.home, self._boot.report, which=facts.VENDORS)
         except StackError as error:
             return refuse(503, error.code, error.message, error.next_action)
-        return JSONResponse({"twins": twins_view(told)}, headers=NO_STORE)
+        return JSONResponse({"twins": await twins_view(told)}, headers=NO_STORE)
 
     async def reap(self, request: Request) -> Response:
         """One sweep: what nobody claims. Only `{"apply": true}` removes anything."""
@@ -96,25 +86,3 @@ class Operator:
         """Stop the server. The stack outlives it; `mk0r down` stops that too."""
         self._stop()
         return JSONResponse({"stopping": True}, status_code=202, headers=NO_STORE)
-
-
-def twins_view(facts: StackFacts) -> dict[str, dict[str, Any]]:
-    """`{vendor: {"base_url", "env": {NAME: value}, "page"}}`, the operator's local credentials included.
-
-    `page` is for a person. What opens it stands behind the `#`, which no browser sends anywhere.
-    """
-    view: dict[str, dict[str, Any]] = {}
-    for vendor, twin in facts.twins.items():
-        key_name, url_names = SDK_NAMES[vendor]
-        origin = facts.base_url(vendor)
-        url = origin + ("/api/v2" if vendor == "neon" else "")
-        view[vendor] = {
-            "base_url": url,
-            "env": {
-                key_name: twin.credential.reveal(),
-                **dict.fromkeys(url_names, url),
-                f"{vendor.upper()}_TWIN_TOKEN": twin.admin.reveal(),
-            },
-            "page": f"{origin}/_twin/#token={twin.admin.reveal()}",
-        }
-    return view

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MK0R = Path(sys.executable).parent / "mk0r"
 HERE = CONTRACT / "elsewhere"
-WHAT = ["mail", "database", "repository", "event", "sandbox", "model"]
+WHAT = ["mail", "database", "repository", "app", "event", "flags", "sandbox", "model"]
 
 
 @pytest.fixture(scope="module")

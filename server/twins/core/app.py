@@ -33,15 +33,17 @@ def app(
     *,
     view: Viewer | None = None,
     keep: Keep | None = None,
+    credentials: Callable[[], Mapping[str, str]] = dict,
     middleware: Sequence[Middleware] = (),
     exception_handlers: Mapping[Any, Callable[..., Any]] | None = None,
 ) -> Starlette:
-    """`exception_handlers` gives 404, 405 and 500 the vendor's bodies; a raised `WireError` is answered as it is."""
+    """`credentials`: what opens it beside the operator's key, by the name of an environment variable.
+    `exception_handlers` gives 404, 405 and 500 the vendor's bodies; a raised `WireError` is answered as it is."""
     snapshots = Snapshots(keep, site.data / "snapshots") if keep else None
     return Twin(
         site.faults,
         snapshots,
-        routes=[*admin_routes(site, view, snapshots), *routes],
+        routes=[*admin_routes(site, view, snapshots, credentials), *routes],
         lifespan=lifespan,
         middleware=middleware,
         exception_handlers={WireError: _answer_wire_error, **(exception_handlers or {})},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 BESIDE: dict[str, str] = {
     "GET /_twin/health": "that the twin answers; without a token",
+    "GET /_twin/credentials": "what opens it beside the operator's key, by the name of an environment variable",
     "GET /_twin": "leads to the page",
     "GET /_twin/": "the page for a person; without a token, which it asks for",
     "GET /_twin/view": "what the page draws: `?at=` a place in it",

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import hmac
 import secrets
 import string
+from typing import TYPE_CHECKING
 from uuid import uuid4
+
+if TYPE_CHECKING:
+    from server.secrets import Secret
 
 _BASE62 = string.ascii_letters + string.digits
 _LOWER = string.ascii_lowercase + string.digits
@@ -13,6 +18,16 @@ _LOWER = string.ascii_lowercase + string.digits
 def token(prefix: str, length: int) -> str:
     """A bearer token: `prefix` and `length` characters of base 62."""
     return prefix + _pick(_BASE62, length)
+
+
+def derived(secret: Secret, purpose: str, length: int) -> str:
+    """At most 80 characters of base 62 that only a holder of the secret can tell, the same every time."""
+    number = int.from_bytes(hmac.digest(secret.reveal().encode(), purpose.encode(), "sha512"))
+    found = ""
+    while len(found) < length:
+        number, digit = divmod(number, len(_BASE62))
+        found += _BASE62[digit]
+    return found
 
 
 def lower(length: int) -> str:

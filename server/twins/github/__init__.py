@@ -17,6 +17,7 @@ from server.twins.github.git import Git
 from server.twins.github.git.hooks import write_hooks
 from server.twins.github.keep import HubKeep
 from server.twins.github.routes import all_routes
+from server.twins.github.routes.twin import app_credentials
 from server.twins.github.state import Hub
 from server.twins.github.view import Viewing
 
@@ -57,6 +58,7 @@ def build(site: Site, *, folder: Path | None = None, identity: Identity | None =
         lifespan,
         view=Viewing(hub).view,
         keep=HubKeep(hub, runs_as),
+        credentials=lambda: app_credentials(hub),
         exception_handlers={404: not_found, 405: not_found, 500: server_error},
     )
 

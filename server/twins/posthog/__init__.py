@@ -1,7 +1,7 @@
 """The PostHog twin: one project that keeps what it is sent, answers questions about it, and evaluates its flags.
 
 Its key is public, so anyone may write events under any group, here as there. What needs a key that is not public
-(flag management, queries, persons) takes a personal one from `POST /_twin/keys`.
+(flag management, queries, persons) takes a personal one: the operator's, or one from `POST /_twin/keys`.
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ def build(site: Site, *, scripts: Path | None = None) -> Starlette:
         closing,
         view=Viewing(project).view,
         keep=project,
+        credentials=lambda: {"POSTHOG_PERSONAL_API_KEY": project.keys.operators(site.admin)},
         middleware=[cors],
         exception_handlers={404: _not_found, 405: _not_allowed},
     )

@@ -2,7 +2,7 @@
 import Anthropic from '@anthropic-ai/sdk'
 import { createApiClient } from '@neondatabase/api-client'
 import { Sandbox } from 'e2b'
-import { Octokit } from 'octokit'
+import { App, Octokit } from 'octokit'
 import { PostHog } from 'posthog-node'
 import { Resend } from 'resend'
 
@@ -23,10 +23,21 @@ const repository = (await hub.rest.repos.createForAuthenticatedUser({ name: 'not
 console.log('repository', repository.full_name)
 await hub.rest.repos.delete({ owner: repository.owner.login, repo: repository.name })
 
+const app = new App({
+  appId: env.GITHUB_APP_ID, privateKey: env.GITHUB_APP_PRIVATE_KEY, Octokit: Octokit.defaults({ baseUrl: env.GITHUB_API_URL }),
+})
+const installed = await app.getInstallationOctokit(Number(env.GITHUB_APP_INSTALLATION_ID))
+console.log('app', (await installed.request('GET /installation/repositories')).status === 200)
+
 const analytics = new PostHog(env.POSTHOG_KEY, { host: env.POSTHOG_HOST })
 await analytics.captureImmediate({ distinctId: 'ada', event: 'hello' })
 console.log('event', 'sent')
 await analytics.shutdown()
+
+const asked = await fetch(`${env.POSTHOG_HOST}/api/projects/@current/feature_flags/`, {
+  headers: { authorization: `Bearer ${env.POSTHOG_PERSONAL_API_KEY}` },
+})
+console.log('flags', (await asked.json()).count)
 
 const sandbox = await Sandbox.create()
 console.log('sandbox', (await sandbox.commands.run('echo $((6 * 7))')).stdout.trim())

@@ -29,8 +29,22 @@ repository = hub.get_user().create_repo("not-mk0r", private=True)
 print("repository", repository.full_name)
 repository.delete()
 
+as_app = github.Auth.AppAuth(os.environ["GITHUB_APP_ID"], os.environ["GITHUB_APP_PRIVATE_KEY"])
+installed = as_app.get_installation_auth(
+    int(os.environ["GITHUB_APP_INSTALLATION_ID"]),
+    requester=github.Github(base_url=os.environ["GITHUB_API_URL"]).requester,
+)
+print("app", len(installed.token) > 30)
+
 analytics = posthog.Posthog(os.environ["POSTHOG_KEY"], host=os.environ["POSTHOG_HOST"], sync_mode=True)
 print("event", analytics.capture("hello", distinct_id="ada"))
+
+private = posthog.Posthog(
+    os.environ["POSTHOG_KEY"], host=os.environ["POSTHOG_HOST"], personal_api_key=os.environ["POSTHOG_PERSONAL_API_KEY"]
+)
+private.load_feature_flags()
+print("flags", private.feature_flag_definitions())
+private.shutdown()
 
 with Sandbox.create() as sandbox:
     print("sandbox", sandbox.commands.run("echo $((6 * 7))").stdout.strip())

@@ -15,7 +15,7 @@ from server.twins.core.auth import bearer, same
 from server.twins.core.errors import WireError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from starlette.requests import Request
     from starlette.routing import BaseRoute
@@ -40,15 +40,21 @@ def admin_only(site: Site, handler: Handler) -> Handler:
     return guarded
 
 
-def admin_routes(site: Site, view: Viewer | None, snapshots: Snapshots | None) -> list[BaseRoute]:
+def admin_routes(
+    site: Site, view: Viewer | None, snapshots: Snapshots | None, credentials: Callable[[], Mapping[str, str]]
+) -> list[BaseRoute]:
     def on(method: str, path: str, handler: Handler) -> Route:
         return Route(f"/_twin/{path}", admin_only(site, handler), methods=[method])
 
     async def health(_request: Request) -> Response:
         return JSONResponse({"vendor": site.vendor, "ok": True})
 
+    async def list_credentials(_request: Request) -> Response:
+        return JSONResponse({**credentials()})
+
     return [
         Route("/_twin/health", health, methods=["GET"]),
+        on("GET", "credentials", list_credentials),
         *fault_routes(site, on),
         *limit_routes(site, on),
         *(view_routes(site, view, on) if view else []),

@@ -139,6 +139,14 @@ async def get_app(hub: Hub, _request: Request) -> Doc:
     return {**named, "private_key": key.pem, "installations": installed}
 
 
+def app_credentials(hub: Hub) -> dict[str, str]:
+    """The App's, and its installation on the operator's own account, while there is one."""
+    operator = hub.accounts.named(LOGIN)
+    found = [each for each in hub.installations.all() if operator and each["account"] == operator["id"]]
+    installed = {"GITHUB_APP_INSTALLATION_ID": str(found[0]["id"])} if found else {}
+    return {"GITHUB_APP_ID": str(hub.key.id), **installed, "GITHUB_APP_PRIVATE_KEY": hub.key.pem}
+
+
 async def install(hub: Hub, request: Request) -> Doc:
     asked = _Installation.model_validate_json(await request.body())
     account = hub.accounts.get(asked.account)
