@@ -1,5 +1,8 @@
 """What every test shares: one event loop back end, nobody's credentials, and one real local stack."""
 
+# pyright: reportMissingTypeStubs=false
+# (pytest-xdist has none)
+
 from __future__ import annotations
 
 import os
@@ -17,6 +20,8 @@ from tests import prepared
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
+    from xdist.scheduler import LoadFileScheduling
+
     from server.app import Core
     from server.local.facts import StackFacts
 
@@ -27,11 +32,20 @@ SCRUBBED = ("ANTHROPIC_", "NEON_", "RESEND_", "POSTHOG_", "GITHUB_", "E2B_", "MK
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Over several processes a file stays together, and so do those that start servers, which take longest."""
-    together = {item: item.path.relative_to(TESTS).parts[0] in START_SERVERS for item in items}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("servers" if together[item] else str(item.path)))
-    items.sort(key=lambda item: not together[item])
+    """Those that start servers take longest, so they begin."""
+    items.sort(key=lambda item: item.path.relative_to(TESTS).parts[0] not in START_SERVERS)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    """Over several processes a file stays together, and so do all that start servers."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "servers" if START_SERVERS & {*file.split("/")} else file
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")
