@@ -76,6 +76,10 @@ class Server:
     def log(self) -> Path:
         return self.home.logs / "serve.log"
 
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.returncode is None
+
     async def spawn(self) -> None:
         """Begin the process, and do not wait for it."""
         self.home.make()
@@ -110,7 +114,7 @@ class Server:
             return False
 
     def _signal(self, kind: signal.Signals) -> None:
-        if self.process is not None and self.process.returncode is None:
+        if self.process is not None and self.is_running:
             self.process.send_signal(kind)
 
     async def kill(self) -> None:
@@ -145,9 +149,9 @@ class Server:
         token = Secret(json.loads(self.home.server_file.read_text())["token"])
         return await self._call("POST", "/api/reap", token, {"apply": True}, seconds=600)
 
-    async def settled(self, key: SessionKey) -> dict[str, Any]:
+    async def settled(self, key: SessionKey, *, seconds: float = STORY_SECONDS) -> dict[str, Any]:
         """The session once its provisioning has ended, as this server shows it."""
-        async with asyncio.timeout(STORY_SECONDS):
+        async with asyncio.timeout(seconds):
             while (session := await self.show(key))["state"] == "provisioning":  # noqa: ASYNC110 - another process
                 await asyncio.sleep(0.05)
         return session

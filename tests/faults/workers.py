@@ -126,7 +126,7 @@ class Pair:
     async def both_live(self) -> None:
         """Start again whichever died."""
         for server in (self.first, self.second):
-            if server.process is None or server.process.returncode is not None:
+            if not server.is_running:
                 await server.start()
 
 
