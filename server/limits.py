@@ -71,9 +71,23 @@ class VendorTurns:
 
     async def take(self) -> None:
         """Wait for one's turn. Raises `LegError`, and takes none, when it would come after the leg's time is over."""
+        [turn] = await self.book(1)
+        await self.until(turn)
+
+    async def book(self, calls: int) -> list[float]:
+        """So many turns, one right after the other: moments of the event loop's clock. Raises as `take` does.
+
+        What only makes sense together is booked together: else everybody's first call goes before anybody's second,
+        and all of them run out of time in between.
+        """
+        now = asyncio.get_running_loop().time()
         if not self._limits:
-            return
-        wait = await asyncio.to_thread(self.reserve, seconds_left())
+            return [now] * calls
+        return [now + wait for wait in await asyncio.to_thread(self.reserve, seconds_left(), calls)]
+
+    async def until(self, turn: float) -> None:
+        """Wait for a turn that was booked."""
+        wait = turn - asyncio.get_running_loop().time()
         if wait > 0:
             await self._sleep(wait)
 
@@ -82,16 +96,20 @@ class VendorTurns:
         if self._limits:
             await asyncio.to_thread(self._hold, min(seconds, LONGEST_HOLD))
 
-    def reserve(self, patience: float) -> float:
-        """Seconds until the turn now reserved. Raises `LegError`, reserving nothing, when they are too many."""
+    def reserve(self, patience: float, calls: int = 1) -> list[float]:
+        """Seconds until each turn now reserved. Raises `LegError`, reserving none, when the last are too many."""
         with writing(self._engine) as connection:
-            places = [self._place(connection, limit) for limit in self._limits]
-            begins = self._now(connection)
-            at = max(begins, *(earliest for _, _, earliest in places))
-            if at - begins > patience:
-                raise refusals.not_yet(self._vendor, at - begins)
-            for name, slot, _ in places:
-                upsert(connection, SLOTS, {"name": name, "slot": slot}, {"at": at})
+            waits = [self._reserve(connection) for _ in range(calls)]
+            if waits[-1] > patience:
+                raise refusals.not_yet(self._vendor, waits[-1])
+        return waits
+
+    def _reserve(self, connection: sa.Connection) -> float:
+        places = [self._place(connection, limit) for limit in self._limits]
+        begins = self._now(connection)
+        at = max(begins, *(earliest for _, _, earliest in places))
+        for name, slot, _ in places:
+            upsert(connection, SLOTS, {"name": name, "slot": slot}, {"at": at})
         return at - begins
 
     def _place(self, connection: sa.Connection, limit: Limit) -> tuple[str, int, float]:

@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     anthropic_base_url: str | None = None
     model: str = Field(default="claude-sonnet-5-5", validation_alias=_named("MK0R_MODEL"))
 
-    limit_neon: str = Field(default="700/m", validation_alias=_named("MK0R_LIMIT_NEON"))
+    limit_neon: str = Field(default="700/m 40/s", validation_alias=_named("MK0R_LIMIT_NEON"))
     limit_resend: str = Field(default="2/s", validation_alias=_named("MK0R_LIMIT_RESEND"))
     limit_github: str = Field(default="80/m 500/h", validation_alias=_named("MK0R_LIMIT_GITHUB"))
     limit_e2b: str = Field(default="1/s", validation_alias=_named("MK0R_LIMIT_E2B"))

@@ -54,10 +54,11 @@ class ResendLeg:
         self._at = at
 
     async def make(self, intent: Intent) -> Resources:
-        answer = await self._vendor.call("POST", SEGMENTS, {"name": _segment_name(intent.app_id)})
+        first, second = await self._vendor.book(2)
+        answer = await self._vendor.call("POST", SEGMENTS, {"name": _segment_name(intent.app_id)}, turn=first)
         segment = self._vendor.read(_Segment, answer.body, made=True).id
         self._at("mail.segment")
-        return await self._with_new_key(intent, segment)
+        return await self._with_new_key(intent, segment, turn=second)
 
     async def find(self, intent: Intent) -> Resources | None:
         """The segment by its name. A key's token is shown once, so an earlier attempt's key is replaced.
@@ -94,7 +95,7 @@ class ResendLeg:
             if found and _attempt(found[0], item) >= 0:
                 yield Listed(found[0], {"key_id": item.id}, item.created_at)
 
-    async def _with_new_key(self, intent: Intent, segment_id: str) -> Resources:
+    async def _with_new_key(self, intent: Intent, segment_id: str, *, turn: float | None = None) -> Resources:
         if self._settings.resend_from is None:
             raise LegError(
                 "No sender address is configured for mail.",
@@ -104,7 +105,7 @@ class ResendLeg:
         wanted: dict[str, Any] = {"name": f"{intent.app_id}-{intent.attempt}", "permission": "sending_access"}
         if self._settings.resend_domain_id:
             wanted["domain_id"] = self._settings.resend_domain_id
-        key = self._vendor.read(_Key, (await self._vendor.call("POST", KEYS, wanted)).body, made=True)
+        key = self._vendor.read(_Key, (await self._vendor.call("POST", KEYS, wanted, turn=turn)).body, made=True)
         env = {
             "RESEND_API_KEY": key.token,
             "RESEND_AUDIENCE_ID": segment_id,

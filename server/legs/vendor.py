@@ -44,6 +44,14 @@ class Turns(Protocol):
         """Wait for one's turn. Raises `LegError` when it does not come within the leg's time."""
         ...
 
+    async def book(self, calls: int) -> list[float]:
+        """So many turns, one right after the other, for `until`. Raises as `take` does."""
+        ...
+
+    async def until(self, turn: float) -> None:
+        """Wait for a turn that was booked."""
+        ...
+
     async def hold(self, seconds: float) -> None:
         """The vendor asked for quiet: nobody's turn comes before this has passed."""
         ...
@@ -102,6 +110,10 @@ class Vendor:
         self._turns = turns
         self._at = at
 
+    async def book(self, calls: int) -> list[float | None]:
+        """Turns for so many calls that only make sense together, one right after the other."""
+        return [*await self._turns.book(calls)] if self._turns else [None] * calls
+
     async def call(
         self,
         method: str,
@@ -110,9 +122,14 @@ class Vendor:
         *,
         query: Mapping[str, str] | None = None,
         accept: tuple[int, ...] = (),
+        turn: float | None = None,
     ) -> Answer:
-        """The answer to one call. A status of 400 and over is a `LegError`, unless it is in `accept`."""
+        """The answer to one call, at its next turn or at one that was booked for its first try.
+
+        A status of 400 and over is a `LegError`, unless it is in `accept`.
+        """
         for attempt in count(1):
+            await self._wait(method, turn if attempt == 1 else None)
             try:
                 answer = await self._try(method, path, body, query or {}, accept)
             except _Failed as failed:
@@ -121,6 +138,12 @@ class Vendor:
                 self._retries.worked()
                 return answer
         raise AssertionError("unreachable")
+
+    async def _wait(self, method: str, turn: float | None) -> None:
+        if self._turns and turn is not None:
+            await self._turns.until(turn)
+        elif self._turns and method in self._dialect.limited:
+            await self._turns.take()
 
     async def _once_more(self, failed: _Failed, attempt: int, *, safe: bool) -> None:
         """Return when the call is to be tried again; raise its error otherwise."""
@@ -137,8 +160,6 @@ class Vendor:
     async def _try(
         self, method: str, path: str, body: Any, query: Mapping[str, str], accept: Collection[int]
     ) -> Answer:
-        if self._turns and method in self._dialect.limited:
-            await self._turns.take()
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 response, content = await self._send(method, path, body, query)

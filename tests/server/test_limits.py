@@ -62,7 +62,7 @@ def as_fast_as_allowed(text: str) -> float:
 def test_a_thousand_at_once_are_never_too_many_never_slow_and_in_order(books: Books, text: str) -> None:
     clock = Clock()
     servers = [turns(books, text, clock) for _ in range(3)]
-    moments = [clock.now + servers[n % 3].reserve(PATIENT) for n in range(SESSIONS)]
+    moments = [clock.now + servers[n % 3].reserve(PATIENT)[0] for n in range(SESSIONS)]
     assert moments == sorted(moments), "whoever asked first goes first"
     for limit in limits.read(text):
         assert most_in(moments, limit.seconds) <= limit.most
@@ -72,10 +72,36 @@ def test_a_thousand_at_once_are_never_too_many_never_slow_and_in_order(books: Bo
 def test_whoever_comes_alone_waits_for_nothing(books: Books) -> None:
     clock = Clock()
     resend = turns(books, "2/s", clock)
-    assert [resend.reserve(PATIENT) for _ in range(2)] == [0, 0]
-    assert resend.reserve(PATIENT) == pytest.approx(1.04)
+    assert [resend.reserve(PATIENT) for _ in range(2)] == [[0], [0]]
+    assert resend.reserve(PATIENT) == pytest.approx([1.04])
     clock.now += 60
-    assert [resend.reserve(PATIENT) for _ in range(2)] == [0, 0]
+    assert [resend.reserve(PATIENT) for _ in range(2)] == [[0], [0]]
+
+
+def test_turns_that_were_booked_together_come_together_or_not_at_all(books: Books) -> None:
+    clock = Clock()
+    resend = turns(books, "2/s", clock)
+    assert [resend.reserve(PATIENT, 2) for _ in range(2)] == [[0, 0], pytest.approx([1.04, 1.04])]
+    assert resend.reserve(PATIENT) == pytest.approx([2.08])
+    with pytest.raises(LegError, match="takes no more requests for 3 seconds"):
+        resend.reserve(2.5, 2)
+    assert resend.reserve(2.5) == pytest.approx([2.08]), "one that could not have both has none"
+
+
+async def test_calls_that_belong_together_come_through_though_many_ask_at_once(books: Books) -> None:
+    """Ten who need two calls each, with time for half of them: five get both, five are told at once, nobody one."""
+    one = turns(books, "10/h")
+
+    async def two() -> bool:
+        try:
+            async with within(5):
+                for turn in await one.book(2):
+                    await one.until(turn)
+        except LegError:
+            return False
+        return True
+
+    assert sorted(await asyncio.gather(*(two() for _ in range(10)))) == [False] * 5 + [True] * 5
 
 
 def test_a_turn_that_comes_too_late_is_not_taken(books: Books) -> None:
@@ -86,7 +112,7 @@ def test_a_turn_that_comes_too_late_is_not_taken(books: Books) -> None:
         with pytest.raises(LegError) as caught:
             one.reserve(10)
         assert (caught.value.code, caught.value.retryable) == ("rate_limited", True)
-    assert one.reserve(PATIENT) == pytest.approx(62, abs=1), "the impatient have not made the line longer"
+    assert one.reserve(PATIENT) == pytest.approx([62], abs=1), "the impatient have not made the line longer"
 
 
 async def test_the_leg_is_told_at_once_that_its_time_will_not_do(books: Books) -> None:
@@ -104,9 +130,9 @@ async def test_when_the_vendor_asks_for_quiet_all_servers_are_quiet(books: Books
     here.reserve(PATIENT)
     await here.hold(30)
     await here.hold(10)
-    assert there.reserve(PATIENT) == pytest.approx(30)
+    assert there.reserve(PATIENT) == pytest.approx([30])
     clock.now += 31
-    assert there.reserve(PATIENT) == 0
+    assert there.reserve(PATIENT) == [0]
 
 
 def test_servers_that_reserve_at_once_get_different_turns(books: Books) -> None:
@@ -118,7 +144,7 @@ def test_servers_that_reserve_at_once_get_different_turns(books: Books) -> None:
 
 
 def _reserve_ten(server: VendorTurns) -> list[float]:
-    return [server.reserve(PATIENT) for _ in range(10)]
+    return [server.reserve(PATIENT)[0] for _ in range(10)]
 
 
 async def test_zero_is_no_limit_and_touches_nothing() -> None:
@@ -136,7 +162,7 @@ def test_the_vendors_own_limits_are_the_defaults() -> None:
     settings = Settings()
     known = (settings.limit_neon, settings.limit_resend, settings.limit_github, settings.limit_e2b)
     assert [[(limit.most, limit.seconds) for limit in limits.read(text)] for text in known] == [
-        [(700, 60)],
+        [(700, 60), (40, 1)],
         [(2, 1)],
         [(80, 60), (500, 3600)],
         [(1, 1)],

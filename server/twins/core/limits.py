@@ -27,6 +27,11 @@ class Limits:
 
     enforced: bool = True
     allowances: dict[str, Allowance] = field(default_factory=dict[str, Allowance])
+    refused: dict[str, int] = field(default_factory=dict[str, int])
+    """How many calls each turned away since the twin was started."""
+
+    def refuse(self, name: str) -> None:
+        self.refused[name] = self.refused.get(name, 0) + 1
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,8 @@ class RateLimit:
             used += cost
             self._windows[who] = (began, used)
             self._forget(now - allowance.seconds)
+        elif count:
+            self._site.limits.refuse(self._name)
         left = max(0, allowance.limit - used)
         return Verdict(allowed, allowance.limit, left, began + allowance.seconds - now)
 

@@ -49,6 +49,7 @@ class Limits:
         """One of the caller's requests at once. Raises when there are too many."""
         most = self._site.limits.allowances[AT_ONCE].limit
         if self._open[who] >= most and self._site.limits.enforced:
+            self._site.limits.refuse(AT_ONCE)
             raise errors.secondary_rate_limited(REFUSED_SECONDS)
         self._open[who] += 1
         try:
