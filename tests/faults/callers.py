@@ -148,7 +148,7 @@ async def grounds(on: Stage) -> AsyncGenerator[Mapping[str, Ground]]:
             url, hosted = on.new_store(store, home.root)
             verdict = await closing.enter_async_context(Verdict.over(on.stack.facts, url))
             environ = environment(on.stack.facts, verdict, hosted, MK0R_LEG_BUDGET_SECONDS="60")
-            made[store] = Ground(verdict, await closing.enter_async_context(servers(folder, count, environ)))
+            made[store] = Ground(verdict, await closing.enter_async_context(servers(on, folder, count, environ)))
         yield made
 
 

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 WAVE = 200
 VM_EVERY = 50
 DESTROYED_SHARE = 0.05
-ASKED_WITHIN_SECONDS = 0.2  # times the wave's size: how long the asking goes on
-QUIET_SECONDS = 240.0
+ASKED_WITHIN_SECONDS = 0.5  # times the wave's size: how long the asking goes on, and the killing
+QUIET_SECONDS = 300.0
 AT_ONCE = 16
 
 
@@ -72,10 +72,12 @@ class World:
     async def wave(self, size: int) -> None:
         asked = [self._asked(number, size) for number in range(size)]
         began = time.monotonic()
+        wanting = asyncio.gather(*(self._want(one) for one in asked))
         async with self.killing.going_on():
-            await asyncio.gather(*(self._want(one) for one in asked))
+            await asyncio.wait([wanting], timeout=size * ASKED_WITHIN_SECONDS)
         quiet = time.monotonic()
         await self.killing.all_up()
+        await wanting
         wanted = [one for one in asked if one.destroyed_after is None]
         await self._limited(self._come_to_rest, wanted)
         self.figures["seconds_of_killing"] += round(quiet - began)
@@ -211,13 +213,15 @@ async def world(on: Stage, run: Run, *, pause: float) -> AsyncGenerator[World]:
     url = on.cluster.new_database()
     async with Verdict.over(on.stack.facts, url) as verdict:
         more = {"MK0R_LEG_BUDGET_SECONDS": "30", "MK0R_REAP_GRACE_MINUTES": "0", "MK0R_REAP_CAP": "100000"}
-        async with servers(on.new_folder(), 2, environment(on.stack.facts, verdict, url, **more)) as both:
+        async with servers(on, on.new_folder(), 2, environment(on.stack.facts, verdict, url, **more)) as both:
             random = Random(run.seed)
             killing = Killing(on, both, Random(run.seed), pause=pause)
             made = World(on, verdict, both, killing, random, run)
-            yield made
-            run.figures |= {"kills": killing.kills.total(), **{f"of_{name}": killing.kills[name] for name in TARGETS}}
-            run.figures |= dict(made.figures)
+            try:
+                yield made
+            finally:
+                each = {f"of_{name}": killing.kills[name] for name in TARGETS}
+                run.figures |= {"kills": killing.kills.total(), **each, **made.figures}
 
 
 async def work(run: Run, asked: argparse.Namespace) -> None:

@@ -12,9 +12,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Mapping
     from pathlib import Path
 
+    from server.local.home import Home
     from tests.faults.worker import Plan
 
 KILLED = -signal.SIGKILL
@@ -36,6 +37,10 @@ class Life:
         async with asyncio.timeout(seconds):
             return await asyncio.shield(self._ended)
 
+    @property
+    def is_over(self) -> bool:
+        return self._ended.done()
+
     def is_stopped(self) -> bool:
         with open(f"/proc/{self.pid}/stat") as file:  # noqa: PTH123 - not a file
             return file.read().rpartition(")")[2].split()[0] == "T"
@@ -44,6 +49,9 @@ class Life:
         async with asyncio.timeout(seconds):
             while not self.is_stopped():  # noqa: ASYNC110 - the kernel says so
                 await asyncio.sleep(0.01)
+
+    def stop(self) -> None:
+        os.kill(self.pid, signal.SIGSTOP)
 
     def wake(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
@@ -65,8 +73,17 @@ class Lives:
 
     async def begin(self, plan: Plan) -> Life:
         self._count += 1
-        log = self._logs / f"life-{self._count}.log"
-        line = json.dumps({"log": str(log), "plan": asdict(plan)})
+        return await self._begin(self._logs / f"life-{self._count}.log", plan=asdict(plan))
+
+    async def serve(self, home: Home, port: int, environ: Mapping[str, str]) -> Life:
+        """A whole `mk0r serve`."""
+        home.make()
+        return await self._begin(
+            home.logs / "serve.log", serve={"home": str(home.root), "port": port, "environ": dict(environ)}
+        )
+
+    async def _begin(self, log: Path, **asked: object) -> Life:
+        line = json.dumps({"log": str(log), **asked})
         assert self._process.stdin is not None
         async with self._lock:
             self._process.stdin.write(line.encode() + b"\n")

@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
-import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -22,12 +19,14 @@ from server.secrets import Secret
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Mapping
+    from pathlib import Path
 
     from server.local.facts import StackFacts
     from server.record import SessionKey
+    from tests.faults.lives import Life, Lives
+    from tests.faults.stage import Stage
     from tests.faults.verdict import Verdict
 
-MK0R = str(Path(sys.executable).parent / "mk0r")
 START_SECONDS = 60.0
 STORY_SECONDS = 90.0
 CALL_SECONDS = 20.0
@@ -48,6 +47,7 @@ def environment(facts: StackFacts, verdict: Verdict, hosted: str | None, **more:
         "PATH": os.environ["PATH"],
         **told,
         **limits,
+        "HOME": os.environ.get("HOME", "/"),
         **({"MK0R_DATABASE_URL": hosted} if hosted else {}),
         "MK0R_SECRET_KEY": verdict.secret_key,
         "MK0R_PUBLIC_URL": "http://localhost:1",
@@ -63,7 +63,8 @@ class Server:
     home: Home
     port: int
     environ: Mapping[str, str]
-    process: asyncio.subprocess.Process | None = None
+    lives: Lives
+    life: Life | None = None
     http: httpx.AsyncClient = field(init=False)
 
     def __post_init__(self) -> None:
@@ -78,23 +79,11 @@ class Server:
 
     @property
     def is_running(self) -> bool:
-        return self.process is not None and self.process.returncode is None
+        return self.life is not None and not self.life.is_over
 
     async def spawn(self) -> None:
         """Begin the process, and do not wait for it."""
-        self.home.make()
-        with self.log.open("ab") as log:
-            environ = {**self.environ, "HOME": str(self.home.root), "MK0R_HOME": str(self.home.root)}
-            self.process = await asyncio.create_subprocess_exec(
-                MK0R,
-                "serve",
-                "--port",
-                str(self.port),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=environ,
-            )
+        self.life = await self.lives.serve(self.home, self.port, self.environ)
 
     async def start(self) -> None:
         await self.spawn()
@@ -103,8 +92,7 @@ class Server:
     async def ready(self) -> None:
         async with asyncio.timeout(START_SECONDS):
             while not await self._is_ready():
-                assert self.process is not None
-                assert self.process.returncode is None, self.log.read_text()[-3000:]
+                assert self.is_running, self.log.read_text()[-3000:]
                 await asyncio.sleep(0.02)
 
     async def _is_ready(self) -> bool:
@@ -113,21 +101,11 @@ class Server:
         except (httpx.TransportError, ValueError):
             return False
 
-    def _signal(self, kind: signal.Signals) -> None:
-        if self.process is not None and self.is_running:
-            self.process.send_signal(kind)
-
     async def kill(self) -> None:
         """As a machine that loses its power."""
-        self._signal(signal.SIGKILL)
-        if self.process is not None:
-            await self.process.wait()
-
-    def stop(self) -> None:
-        self._signal(signal.SIGSTOP)
-
-    def wake(self) -> None:
-        self._signal(signal.SIGCONT)
+        if self.life is not None and self.is_running:
+            self.life.kill()
+            await self.life.end()
 
     async def ask(self, key: SessionKey, services: Collection[str]) -> dict[str, Any]:
         """Have these services made. Raises one of `Refused`."""
@@ -166,10 +144,10 @@ class Server:
 
 
 @asynccontextmanager
-async def servers(folder: Path, count: int, environ: Mapping[str, str]) -> AsyncGenerator[list[Server]]:
+async def servers(on: Stage, folder: Path, count: int, environ: Mapping[str, str]) -> AsyncGenerator[list[Server]]:
     """So many, all ready; whatever became of them, none is left at the end."""
     taken: set[int] = set()
-    made = [Server(Home(folder / f"server-{n}"), free_port(taken), environ) for n in range(count)]
+    made = [Server(Home(folder / f"server-{n}"), free_port(taken), environ, on.lives) for n in range(count)]
     try:
         await asyncio.gather(*(each.start() for each in made))
         yield made

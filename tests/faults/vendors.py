@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -129,3 +130,16 @@ async def _all_repositories(http: httpx.AsyncClient, facts: StackFacts) -> list[
         if len(page) < 100:
             break
     return found
+
+
+async def segments_and_keys(facts: StackFacts) -> dict[str, tuple[datetime, datetime]]:
+    """When each session's mail was made at the vendor: its segment, its key."""
+    async with httpx.AsyncClient(timeout=30) as http:
+        segments = {one["name"].removesuffix(" Users"): one for one in await _all_of(http, facts, "/segments")}
+        keys = {one["name"].rpartition("-")[0]: one for one in await _all_of(http, facts, "/api-keys")}
+    moment = datetime.fromisoformat
+    return {
+        app_id: (moment(segment["created_at"]), moment(keys[app_id]["created_at"]))
+        for app_id, segment in segments.items()
+        if app_id.startswith("mk0r-")
+    }

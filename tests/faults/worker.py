@@ -141,6 +141,7 @@ def _ends(session: Session) -> bool:
     return session.ending and session.state != "destroyed"
 
 
-def main(line: str) -> None:
+def main(line: str) -> int:
     plan = Plan(**json.loads(line))
     Path(plan.result).write_text(json.dumps(asyncio.run(live(plan))))
+    return 0

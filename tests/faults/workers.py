@@ -90,7 +90,8 @@ class Pair:
         """The first server meets its fate; returns when whoever is left has come to rest."""
         vendor = VENDOR_OF[case.leg]
         if case.fate == "asleep":
-            self.first.stop()
+            assert self.first.life
+            self.first.life.stop()
         else:
             await self.first.kill()
         if case.fate == "killed":
@@ -101,7 +102,8 @@ class Pair:
             return
         await self._release(vendor)
         if case.fate == "asleep":
-            self.first.wake()
+            assert self.first.life
+            self.first.life.wake()
             await _until(lambda: _has_one_of_each(verdict, case.leg))
             assert await self.first.show(verdict.key) == await self.second.show(verdict.key)
         else:
@@ -168,7 +170,7 @@ async def pair(on: Stage) -> AsyncGenerator[Pair]:
     url = on.cluster.new_database()
     async with Verdict.over(on.stack.facts, url) as verdict:
         environ = environment(on.stack.facts, verdict, url, MK0R_LEG_BUDGET_SECONDS="60")
-        async with servers(folder, 2, environ) as (first, second):
+        async with servers(on, folder, 2, environ) as (first, second):
             yield Pair(on, verdict, first, second)
 
 

@@ -1,21 +1,27 @@
 """Forks a server for each line it reads, everything imported already: a life costs its work and no start-up.
 
-Reads `{"log": PATH, "plan": {...}}`; says `{"pid": N}` for each, and `{"pid": N, "status": CODE}` when it has ended.
+Reads `{"log": PATH, "plan": {...}}` for a life of `worker`, or `{"log": PATH, "serve": {"home", "port", "environ"}}`
+for a whole `mk0r serve`; says `{"pid": N}` for each, and `{"pid": N, "status": CODE}` when it has ended.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
 import traceback
+from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
+
+from tests.faults import worker
+
+LIBRARIES = ("dbos", "e2b", "mcp.server", "mcp.client", "psycopg", "croniter", "anthropic")
+OURS = ("server.parts", "server.workbench", "agent_loop.web.serving", "agent_loop.web.runs", "agent_loop.loop")
 
 
 def main() -> None:
-    from tests.faults import worker
-
-    for heavy in ("dbos", "e2b", "mcp.server", "psycopg", "server.parts", "server.workbench", "croniter"):
+    for heavy in LIBRARIES + OURS:
         try:
             __import__(heavy)
         except ImportError:
@@ -38,13 +44,13 @@ def main() -> None:
             buffer += read
             *lines, buffer = buffer.split(b"\n")
             for line in lines:
-                pid = _fork(line, worker.main)
+                pid = _fork(line)
                 children[fd := os.pidfd_open(pid)] = pid
                 selector.register(fd, EVENT_READ)
                 _say(pid=pid)
 
 
-def _fork(line: bytes, live: object) -> int:
+def _fork(line: bytes) -> int:
     pid = os.fork()
     if pid:
         return pid
@@ -55,13 +61,24 @@ def _fork(line: bytes, live: object) -> int:
     os.dup2(log, 2)
     code = 1
     try:
-        live(json.dumps(asked["plan"]))  # type: ignore[operator]
-        code = 0
+        code = _serve(**asked["serve"]) if "serve" in asked else worker.main(json.dumps(asked["plan"]))
     except BaseException:  # noqa: BLE001 - a child must not return into the parent's code
         traceback.print_exc()
     finally:
         sys.stderr.flush()
         os._exit(code)
+
+
+def _serve(home: str, port: int, environ: dict[str, str]) -> int:
+    """What `mk0r serve` does, in an environment of its own."""
+    from agent_loop.web.serving import serve
+    from server import log
+    from server.local.home import Home
+
+    os.environ.clear()
+    os.environ.update(environ)
+    log.set_up(list)
+    return asyncio.run(serve(Home(Path(home)), environ=os.environ, announce=print, port=port))
 
 
 def _say(**told: int) -> None:
