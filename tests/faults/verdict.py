@@ -78,9 +78,10 @@ class Verdict:
         session = self.session
         assert session.state == "ready", session
         assert all(session.leg(name).stands for name in services), session
-        assert await standing(self.facts, session.app_id, services) == on_record(session, services)
+        found, recorded = await standing(self.facts, session.app_id, services), on_record(session, services)
+        assert found == recorded, f"at the vendors {found}, on record {recorded}"
         secrets = self.books.vault.get(session.slug)
-        assert set(session.env_names) <= set(secrets)
+        assert set(session.env_names) <= set(secrets), session.env_names
         if "database" in services:
             await self._database_opens(secrets["DATABASE_URL"])
         if "mail" in services:
@@ -120,7 +121,7 @@ class Verdict:
 
     def _story_is_told_once(self, session: Session, services: Collection[str], *, rounds: int) -> None:
         told = self.books.events.since(session.slug, 0)
-        assert [event.seq for event in told] == list(range(1, len(told) + 1))
+        assert [event.seq for event in told] == list(range(1, len(told) + 1)), told
         ended = Counter(event.data["leg"] for event in told if event.type == "leg.finished")
         assert ended == Counter(services), ended
-        assert [event.type for event in told].count("provisioned") == rounds
+        assert [event.type for event in told].count("provisioned") == rounds, told
