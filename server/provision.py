@@ -58,13 +58,17 @@ class Provisioner:
     async def start(self, slug: str, services: Collection[LegName]) -> None:
         """Provision these legs in the background, at first or later on. What stands already is left alone."""
 
+        new = False
+
         def begun(connection: sa.Connection, names: list[LegName]) -> None:
+            nonlocal new
+            new = True
             self._books.events.append_within(connection, slug, "provisioning", {"legs": names})
 
         session = self._books.rounds.plan(slug, services, begun)
         self._books.events.wake(slug)
         self._at("round.planned")
-        await self._ensure(session)
+        await self._ensure(session, new=new)
         self._at("round.started")
 
     add = start
@@ -114,10 +118,13 @@ class Provisioner:
             told = {"url": session.preview_url, "ms": _ms(self._clock() - began)}
             self._books.events.append(slug, "preview.ready", told)
 
-    async def _ensure(self, session: Session) -> None:
-        """Have the round's workflow run. Its id makes this safe to ask for any number of times."""
+    async def _ensure(self, session: Session, *, new: bool = False) -> None:
+        """Have the round's workflow run. Its id makes this safe to ask for any number of times.
+
+        `new`: the round began just now, so it cannot be over.
+        """
         while session.state == "provisioning" and session.generation > 0:
-            if not await self.is_over(session):
+            if new or not await self.is_over(session):
                 await self._durable.start(WORKFLOW, _run(session), session.slug, session.round, session.generation)
                 return
             session = self._books.rounds.again(session.slug, session.generation)

@@ -30,6 +30,7 @@ _KEY = re.compile(r"mk0rk_[A-Za-z0-9_-]{22}")
 SESSION_LEG = "session"  # the vault's shelf for the key itself
 # One made ahead is nobody's before it is claimed.
 _IS_SOMEBODYS = SESSIONS.c.slug.not_in(sa.select(POOL.c.slug).where(POOL.c.state != "claimed"))
+_HERE = sa.and_(SESSIONS.c.state != "destroyed", _IS_SOMEBODYS)
 _USE_IS_NOTED_EVERY = timedelta(hours=1)
 
 
@@ -104,16 +105,21 @@ class Sessions:
         with self._engine.connect() as connection:
             return load(connection, slug)
 
-    def all(self) -> list[Session]:
-        """Every session that is somebody's and was not destroyed, newest first."""
-        here = sa.and_(SESSIONS.c.state != "destroyed", _IS_SOMEBODYS)
+    def all(self, most: int | None = None) -> list[Session]:
+        """Every session that is somebody's and was not destroyed, newest first; no more than `most`."""
+        rows = sa.select(SESSIONS).where(_HERE).order_by(SESSIONS.c.created_at.desc()).limit(most)
         with self._engine.connect() as connection:
-            rows = connection.execute(sa.select(SESSIONS).where(here).order_by(SESSIONS.c.created_at.desc())).all()
-            legs: dict[str, list[Any]] = {row.slug: [] for row in rows}
-            theirs = sa.select(LEGS.c.slug, LEGS.c.name, LEGS.c.outcome).join(SESSIONS, LEGS.c.slug == SESSIONS.c.slug)
-            for slug, name, outcome in connection.execute(theirs.where(here)):
-                legs.get(slug, []).append((name, outcome))
-        return [_session(row, legs[row.slug]) for row in rows]
+            found = connection.execute(rows).all()
+            legs: dict[str, list[Any]] = {row.slug: [] for row in found}
+            theirs = sa.select(LEGS.c.slug, LEGS.c.name, LEGS.c.outcome).where(LEGS.c.slug.in_(legs))
+            for slug, name, outcome in connection.execute(theirs):
+                legs[slug].append((name, outcome))
+        return [_session(row, legs[row.slug]) for row in found]
+
+    def count(self) -> int:
+        """How many `all` are."""
+        with self._engine.connect() as connection:
+            return connection.execute(sa.select(sa.func.count()).select_from(SESSIONS).where(_HERE)).scalar_one()
 
     def unfinished(self) -> Iterable[str]:
         """Those whose provisioning was begun and has not come to its end."""

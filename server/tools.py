@@ -126,7 +126,7 @@ def _offer_sessions(server: MCPServer[Any], bench: Workbench) -> None:
                 next_action="Use the session_key you were given, or run `mk0r mcp` on the server's machine.",
                 code="not_operator",
             )
-        found = bench.sessions.all()
+        found = bench.sessions.all(MOST_LISTED)
         lines = [
             {
                 "slug": s.slug,
@@ -134,9 +134,9 @@ def _offer_sessions(server: MCPServer[Any], bench: Workbench) -> None:
                 "idea": s.idea[:200],
                 "created_at": s.created_at.isoformat("T", "minutes"),
             }
-            for s in found[:MOST_LISTED]
+            for s in found
         ]
-        return SessionsView(sessions=lines, more=max(len(found) - MOST_LISTED, 0))
+        return SessionsView(sessions=lines, more=max(bench.sessions.count() - len(found), 0))
 
 
 def _offer_work(server: MCPServer[Any], bench: Workbench) -> None:

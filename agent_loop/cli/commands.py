@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 
 def sessions(asked: Namespace, context: Context) -> int:
-    found = context.server().get("/api/sessions")["sessions"]
+    told = context.server().get("/api/sessions")
+    found = told["sessions"]
     if asked.json:
-        print(json.dumps({"sessions": found}))
+        print(json.dumps(told))
     elif not found:
         context.screen.line('No sessions yet. Begin one: mk0r build "a run tracker that saves my runs"')
     else:
@@ -28,6 +29,8 @@ def sessions(asked: Namespace, context: Context) -> int:
         rows = [(s["slug"], s["state"], s["created_at"][:16].replace("T", " "), _short(s["idea"])) for s in found]
         for line in table([head, *rows]):
             context.screen.line(line)
+        if told["more"]:
+            context.screen.line(f"and {told['more']:,} older ones; `mk0r show SLUG` shows any of them.")
     return 0
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from agent_loop.web.api import Api
     from agent_loop.web.boot import Boot
+MOST_LISTED = 200
 
 
 class Operator:
@@ -52,8 +53,11 @@ class Operator:
         return checked
 
     async def sessions(self, request: Request) -> Response:
-        sessions = self._api.parts().core.sessions.all()
-        return JSONResponse({"sessions": await self._api.view(*sessions)}, headers=NO_STORE)
+        """The newest, and how many more there are: listing ten thousand would hold up everybody else."""
+        sessions = self._api.parts().core.sessions
+        newest = sessions.all(MOST_LISTED)
+        more = max(sessions.count() - len(newest), 0)
+        return JSONResponse({"sessions": await self._api.view(*newest), "more": more}, headers=NO_STORE)
 
     async def doctor(self, request: Request) -> Response:
         from server.local import doctor

@@ -186,3 +186,10 @@ def test_servers_that_share_a_database_must_share_a_key(monkeypatch: pytest.Monk
     monkeypatch.setenv("MK0R_DATABASE_URL", "postgresql://localhost/mk0r")
     with pytest.raises(BadInput, match="MK0R_SECRET_KEY is not"):
         Settings().check()
+
+
+def test_a_listing_may_stop_at_the_newest_and_says_how_many_there_are(books: Books) -> None:
+    opened = [books.sessions.open(books.sessions.mint()).slug for _ in range(5)]
+    assert [session.slug for session in books.sessions.all(2)] == opened[:2:-1]
+    assert books.sessions.count() == 5
+    assert [leg.name for leg in books.sessions.all(1)[0].legs] == ["database", "mail", "analytics", "git", "vm"]
