@@ -95,7 +95,9 @@ def _offer_sessions(server: MCPServer[Any], bench: Workbench) -> None:
         A service that failed blocks nothing; its names are absent from /app/.env.
         """
         chosen = chosen_services(services)
-        key = SessionKey(session_key) if session_key else await bench.pool.claim("", chosen) or bench.sessions.mint()
+        if not session_key and (claimed := await bench.pool.claim("", chosen)):
+            return session_view(bench.sessions.by_slug(claimed.slug), claimed)
+        key = SessionKey(session_key) if session_key else bench.sessions.mint()
         session = bench.sessions.open(key, services=chosen)
         asked = session.services if services is None else chosen
         await bench.provisioner.start(session.slug, asked)

@@ -44,6 +44,8 @@ class Verdict:
     key: SessionKey
     legs: dict[LegName, Leg]
     sandboxes: Sandboxes
+    slug: str = ""
+    """Of another session than the key's."""
 
     @classmethod
     @asynccontextmanager
@@ -61,7 +63,7 @@ class Verdict:
 
     @property
     def session(self) -> Session:
-        return self.books.sessions.by_slug(self.key.slug)
+        return self.books.sessions.by_slug(self.slug or self.key.slug)
 
     async def all_stands(self, services: Collection[LegName], *, replaced: bool = False) -> None:
         """Exactly one of each, made in one go; the VM perhaps a second time, with the code that was pushed."""
@@ -97,7 +99,7 @@ class Verdict:
         assert self.books.vault.get(session.slug) == {}
 
     async def clean_up(self) -> None:
-        await Ending(self.books, self.legs, budget_seconds=20).destroy(self.key.slug)
+        await Ending(self.books, self.legs, budget_seconds=20).destroy(self.session.slug)
         await self.nothing_is_left(LEGS)
 
     async def _database_opens(self, url: Secret) -> None:

@@ -15,16 +15,19 @@ import signal
 import threading
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from server import crash
+from server import crash, pool
 from server.app import open_core
 from server.local import facts as remembered
 from server.local.home import Home
 from server.local.stack import settings_from
 from server.record import Session, SessionKey
 from server.secrets import Secret
-from server.settings import LegName, Settings
+from server.settings import LEGS, LegName, Settings
+
+if TYPE_CHECKING:
+    from server.app import Core
 
 ALIVE_SECONDS = 1.0
 
@@ -59,6 +62,10 @@ class Plan:
     """Stopped (SIGSTOP) at the point instead of killed."""
     newer: bool = False
     """A later release than the one before: what it does with a workflow is written otherwise."""
+    pool: int | None = None
+    """How many sessions to keep ahead; a life with a pool does nothing else, and ends when all is settled."""
+    claim: bool = False
+    """Whether a caller asks for one of them."""
     seconds: float = 30.0
     budget_seconds: float = 20.0
 
@@ -94,18 +101,22 @@ async def live(plan: Plan) -> dict[str, Any]:
     changes: dict[str, Any] = {
         "leg_budget_seconds": plan.budget_seconds,
         "worker_alive_seconds": ALIVE_SECONDS,
+        "pool_size": plan.pool or 0,
         "secret_key": Secret(plan.secret_key),
         "database_url": Secret(plan.database_url) if plan.database_url else None,
         **dict.fromkeys(("limit_neon", "limit_resend", "limit_github", "limit_e2b"), "0"),
     }
     settings = Settings().with_local(settings_from(found)).model_copy(update=changes)
     key = SessionKey(plan.session_key)
+    pool.LEFT_SECONDS, pool.IDLE_SECONDS = 1.0, 0.3
     from e2b import AsyncSandbox
 
     async with open_core(settings, Home(Path(plan.home)), at=Armed(plan)) as core:
         if plan.newer:
             core.durable.register("added-in-this-release", _added)
         core.durable.launch()
+        if plan.pool is not None:
+            return await _with_a_pool(core, plan, plan.pool)
         if plan.ask:
             core.sessions.open(key, services=tuple(plan.services))
             await core.provisioner.start(key.slug, plan.services)
@@ -124,6 +135,21 @@ async def live(plan: Plan) -> dict[str, Any]:
             while not await core.durable.is_over(run) or _ends(core.sessions.by_slug(key.slug)) or _is_at_work():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         return core.sessions.by_slug(key.slug).model_dump(mode="json")
+
+
+async def _with_a_pool(core: Core, plan: Plan, size: int) -> dict[str, Any]:
+    """Until there are so many entries, all ready, and whatever was claimed or is to go is seen off."""
+
+    async def shows(states: list[str]) -> None:
+        while [entry.state for entry in core.pool._entries.all()] != states or _is_at_work():  # noqa: ASYNC110 - other processes change it
+            await asyncio.sleep(0.01)
+
+    async with asyncio.timeout(plan.seconds):
+        if plan.claim:
+            await shows(["ready"] * size)
+            await core.pool.claim("a run tracker", LEGS)
+        await shows(["ready"] * size)
+    return {}
 
 
 async def _added() -> None:

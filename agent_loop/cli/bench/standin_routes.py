@@ -43,6 +43,12 @@ def _sandbox(*_: object) -> Any:
     return named | {"envdVersion": "0.6.13", "envdAccessToken": "standin", "domain": "e2b.app"}
 
 
+def _looked_at(path: str, _: bytes) -> Any:
+    named = {"sandboxID": path.rpartition("/")[2], "clientID": "standin", "templateID": "mk0r", "envdVersion": "0.6.13"}
+    size = {"cpuCount": 2, "memoryMB": 512, "diskSizeMB": 512}
+    return {**named, **size, "startedAt": MOMENT, "endAt": MOMENT, "state": "running", "metadata": {}}
+
+
 def _envelope(flags: int, message: Any) -> bytes:
     """A message of Connect's streams."""
     text = json.dumps(message).encode()
@@ -70,6 +76,7 @@ ROUTES: dict[str, tuple[str, str, int, Any]] = {
     "GitHub user": ("GET", r"/github/user", 200, {"login": "mk0r"}),
     "GitHub create": ("POST", r"/github/user/repos", 201, _repository),
     "E2B create": ("POST", r"/v2/sandboxes", 201, _sandbox),
+    "E2B one": ("GET", r"/sandboxes/[^/]+", 200, _looked_at),
     "E2B connect": ("POST", r"/v2/sandboxes/[^/]+/connect", 200, _sandbox),
     "VM files": ("POST", r"/files", 200, [{"name": "file", "type": "file", "path": "/file"}]),
     "VM command": ("POST", r"/process\.Process/Start", 200, RAN),
