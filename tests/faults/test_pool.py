@@ -11,7 +11,7 @@ from tests.faults.pool_sweep import cases, sweep
 if TYPE_CHECKING:
     from tests.faults.stage import Stage
 
-SAMPLE = 3
+SAMPLE = 2
 
 
 async def test_whatever_dies_each_entry_is_whole_and_handed_out_once(staged: Stage) -> None:
