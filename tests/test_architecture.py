@@ -74,3 +74,14 @@ def test_only_three_names_reach_the_browser() -> None:
 def _names_written_by(module: object) -> set[str]:
     source = Path(str(module.__file__)).read_text()  # type: ignore[attr-defined]
     return set(re.findall(r'"([A-Z][A-Z0-9_]{5,})"', source))
+
+
+@pytest.mark.parametrize("vendor", ["neon", "resend", "posthog", "github", "e2b", "anthropic"])
+def test_every_twin_has_the_same_anatomy(vendor: str) -> None:
+    package = ROOT / "server" / "twins" / vendor
+    told = set(re.findall(r"^\| `(\w+)` \|", (ROOT / "server/twins/__init__.py").read_text(), re.MULTILINE))
+    there = {path.stem for path in package.iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert told == {"__init__", "routes", "state", "errors", "limits", "operator", "view", "coverage"}
+    assert told <= there
+    for name, promised in (("__init__", "def build("), ("limits", "class Limits:"), ("view", "class Viewing:")):
+        assert promised in (package / f"{name}.py").read_text()

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from starlette.middleware import Middleware
 
-from server.twins.anthropic.conversations import Conversations
 from server.twins.anthropic.door import Door
 from server.twins.anthropic.errors import handlers
 from server.twins.anthropic.routes import Rehearsal
 from server.twins.anthropic.script import Shelf
+from server.twins.anthropic.state import Conversations
 from server.twins.anthropic.view import Viewing
 from server.twins.core import app
 

@@ -6,23 +6,13 @@ The API can fail after it has answered 200; the SDKs then raise from the middle 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import TypeAdapter, ValidationError
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
-
 from server.twins.anthropic.errors import SENTENCES, body
-from server.twins.core import WireError
-from server.twins.core.admin import admin_only
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from starlette.requests import Request
-
-    from server.twins.core import Site
 
 
 @dataclass(frozen=True)
@@ -65,19 +55,8 @@ class Interruptions:
         self._ordered[:1] = [replace(first, times=first.times - 1)] if first.times > 1 else []
         return first
 
-    def routes(self, site: Site) -> list[Route]:
-        async def order(request: Request) -> Response:
-            try:
-                self._ordered.append(TypeAdapter(Interruption).validate_json(await request.body()))
-            except ValidationError as problem:
-                raise WireError(422, {"error": str(problem)}) from None
-            return JSONResponse(asdict(self._ordered[-1]), 201)
+    def order(self, interruption: Interruption) -> None:
+        self._ordered.append(interruption)
 
-        async def clear(_request: Request) -> Response:
-            self._ordered.clear()
-            return Response(status_code=204)
-
-        return [
-            Route("/_twin/stream_errors", admin_only(site, order), methods=["POST"]),
-            Route("/_twin/stream_errors", admin_only(site, clear), methods=["DELETE"]),
-        ]
+    def clear(self) -> None:
+        self._ordered.clear()

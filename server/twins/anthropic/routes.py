@@ -15,6 +15,7 @@ from server.twins.anthropic.door import body_of
 from server.twins.anthropic.errors import error, invalid, request_id
 from server.twins.anthropic.interruptions import Interruptions
 from server.twins.anthropic.limits import Limits
+from server.twins.anthropic.operator import operator_routes
 from server.twins.anthropic.prompt_cache import PromptCache
 from server.twins.anthropic.script import ScriptError
 from server.twins.core import ids
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
 
     from server.twins.anthropic.asked import CountRequest, MessageRequest
     from server.twins.anthropic.conversation import Json
-    from server.twins.anthropic.conversations import Conversations
     from server.twins.anthropic.door import Door
     from server.twins.anthropic.prompt_cache import Read
     from server.twins.anthropic.script import Shelf
+    from server.twins.anthropic.state import Conversations
     from server.twins.core import Site
 
 
@@ -48,7 +49,7 @@ class Rehearsal:
             Route("/v1/messages/count_tokens", self.count_tokens, methods=["POST"]),
             Route("/v1/models", self.models),
             Route("/v1/models/{model_id}", self.model),
-            *self._interruptions.routes(self._site),
+            *operator_routes(self._site, self._interruptions),
         ]
 
     def forget(self) -> None:

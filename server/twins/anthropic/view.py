@@ -8,8 +8,8 @@ from server.twins.core.view import Facts, Link, Table, View
 
 if TYPE_CHECKING:
     from server.twins.anthropic.conversation import Json
-    from server.twins.anthropic.conversations import Conversations
     from server.twins.anthropic.script import Shelf
+    from server.twins.anthropic.state import Conversations
     from server.twins.core import Site
 
 HERE = "conversations/"

@@ -12,29 +12,25 @@ from e2b.envd.process.process_connect import ProcessASGIApplication
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from server.twins.core import WireError
 from server.twins.core import app as twin
-from server.twins.core.admin import admin_only
-from server.twins.e2b import envd, files, limits, unavailable
-from server.twins.e2b.build_routes import Builds
+from server.twins.e2b import envd, files
 from server.twins.e2b.builds import Builder
-from server.twins.e2b.control import Control
 from server.twins.e2b.filesystem import FilesystemService
 from server.twins.e2b.front import Front
 from server.twins.e2b.guard import Guard
 from server.twins.e2b.keep import Kept
 from server.twins.e2b.life import living
+from server.twins.e2b.limits import Limits, chosen
 from server.twins.e2b.machines import Machines
 from server.twins.e2b.metrics import Metrics
-from server.twins.e2b.observing import Observing
+from server.twins.e2b.operator import operator_routes
 from server.twins.e2b.preview import Preview
 from server.twins.e2b.process_service import ProcessService
+from server.twins.e2b.routes import control_routes
 from server.twins.e2b.setup import setup
-from server.twins.e2b.snapshots import Snapshots
 from server.twins.e2b.state import Sandboxes
-from server.twins.e2b.template_routes import Templates
 from server.twins.e2b.uploads import Uploads
 from server.twins.e2b.view import Viewing
 
@@ -49,7 +45,6 @@ if TYPE_CHECKING:
     from server.local.home import Home
     from server.twins.core import Site
     from server.twins.e2b.guards import Guards
-    from server.twins.e2b.record import Record
     from server.twins.e2b.tier import Tier
 
 
@@ -71,34 +66,21 @@ def assemble(
         node = home.stack / "node"
     base = setup(site, home, node, services, environment, registry, tier, environ)
     machines = Machines(base if guards is None else replace(base, guards=guards))
-    records, quota = site.records(), limits.Quota(site, limits.chosen(environ))
+    records = site.records()
     metrics, uploads = Metrics(site), Uploads(site)
-    sandboxes = Sandboxes(site, records, machines, quota)
+    sandboxes = Sandboxes(site, records, machines, Limits(site, chosen(environ)))
     builder, front = Builder(sandboxes, uploads.folder), Front(sandboxes)
-    domain = site.base_url.split("://", 1)[-1].replace("127.0.0.1", "localhost")
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncGenerator[None]:
         async with living(sandboxes, metrics, builder):
             yield
 
-    async def list_sandboxes(_request: Request) -> Response:
-        return JSONResponse([_admin_view(record) for record in sandboxes.all()])
-
-    control = [
-        *Observing(sandboxes, metrics).table(),
-        *Control(sandboxes, domain).table(),
-        *Snapshots(sandboxes, domain).table(),
-        *Builds(sandboxes.catalog, builder, uploads).table(),
-        *Templates(sandboxes.catalog, builder).table(),
-        *unavailable.table(),
-    ]
     routes = [
-        *Guard(site, quota).routes(control),
-        *uploads.routes(),
+        *control_routes(Guard(site, sandboxes.limits), sandboxes, metrics, builder, uploads),
         *envd.routes(front, sandboxes, metrics),
         *files.routes(front.for_files),
-        Route("/_twin/sandboxes", admin_only(site, list_sandboxes), methods=["GET"]),
+        *operator_routes(site, sandboxes),
     ]
     middleware = [Middleware(Preview, sandboxes=sandboxes), Middleware(_Envd, front=front)]
     handlers = {404: _no_route, 405: _no_route}
@@ -145,12 +127,3 @@ async def _no_route(request: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 404)
     said = "no matching operation was found" if status == 404 else "method not allowed"  # noqa: PLR2004
     return JSONResponse({"code": status, "message": said}, status)
-
-
-def _admin_view(record: Record) -> dict[str, Any]:
-    return {
-        "sandbox_id": record.id,
-        "metadata": record.metadata,
-        "state": record.state,
-        "door": f"http://127.0.0.1:{record.door}",
-    }

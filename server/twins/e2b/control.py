@@ -64,7 +64,7 @@ class Control:
         return JSONResponse(answers.brief(record, self._domain), 201)
 
     def _within_plan(self, seconds: int) -> None:
-        hours = self._sandboxes.quota.plan.hours
+        hours = self._sandboxes.limits.plan.hours
         if seconds > hours * 3600:
             raise wire(400, f"Timeout cannot be greater than {hours} hours")
 

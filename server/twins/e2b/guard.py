@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from server.twins.core import Site
-    from server.twins.e2b.limits import Quota
+    from server.twins.e2b.limits import Limits
 
     Handler = Callable[[Request], Awaitable[Response]]
 
@@ -27,9 +27,9 @@ PAGE = 100
 
 
 class Guard:
-    def __init__(self, site: Site, quota: Quota) -> None:
+    def __init__(self, site: Site, limits: Limits) -> None:
         self._site = site
-        self._quota = quota
+        self._limits = limits
 
     def routes(self, table: Iterable[tuple[str, str, Handler]]) -> list[Route]:
         return [Route(path, self._guarded(handler), methods=[method]) for method, path, handler in table]
@@ -41,7 +41,7 @@ class Guard:
                 raise wire(401, "Invalid API key, please visit https://e2b.dev/docs/quickstart/api-key")
             if not same(key, self._site.credential):
                 raise wire(401, "Invalid API key: the team does not exist or the key was revoked")
-            self._quota.request("team")
+            self._limits.request("team")
             try:
                 return await handler(request)
             except ValidationError as error:

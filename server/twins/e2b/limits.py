@@ -35,7 +35,7 @@ def chosen(environ: Mapping[str, str]) -> Plan:
     return PLANS.get(environ.get("MK0R_E2B_PLAN", ""), PLANS["pro"])
 
 
-class Quota:
+class Limits:
     """The team's. Figures can be changed, and all of it switched off, by `PUT /_twin/limits`."""
 
     def __init__(self, site: Site, plan: Plan) -> None:

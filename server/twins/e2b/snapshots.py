@@ -74,7 +74,7 @@ class Snapshots:
     async def fork(self, request: Request) -> Response:
         asked = await body(request, bodies.Fork)
         source = self._running(request)
-        self._sandboxes.quota.creation(self._sandboxes.running(), asked.count)
+        self._sandboxes.limits.creation(self._sandboxes.running(), asked.count)
         image = f"fork-{ids.lower(12)}"
         await self._take(image, source)
         try:

@@ -15,7 +15,7 @@ from server.twins.e2b.templates import Catalog
 
 if TYPE_CHECKING:
     from server.twins.core import Records, Site
-    from server.twins.e2b.limits import Quota
+    from server.twins.e2b.limits import Limits
     from server.twins.e2b.machines import Machines
 
 READY_LIMIT = 30.0
@@ -25,10 +25,10 @@ READY_LIMIT = 30.0
 class Sandboxes(Running):
     """Every sandbox of this twin, and what the API can do to one."""
 
-    def __init__(self, site: Site, records: Records, machines: Machines, quota: Quota) -> None:
+    def __init__(self, site: Site, records: Records, machines: Machines, limits: Limits) -> None:
         super().__init__(site, records, machines)
         self.catalog = Catalog(site, records)
-        self.quota = quota
+        self.limits = limits
         self._keys = Keys(records)
 
     async def create(self, asked: dict[str, Any], key: str | None = None) -> Record:
@@ -37,7 +37,7 @@ class Sandboxes(Running):
         if key is not None and (made := self._keys.known(key, asked)) is not None:
             return self.get(made)
         template, build = self.catalog.origin(asked["templateID"])
-        self.quota.creation(self.running())
+        self.limits.creation(self.running())
         now = self.site.clock()
         network: dict[str, Any] = asked.get("network") or {}
         record = Record(
@@ -127,7 +127,7 @@ class Sandboxes(Running):
         record = self.get(sandbox_id)
         if record.state != "running":
             raise missing(sandbox_id)
-        record.end = self.after(min(seconds, self.quota.plan.hours * 3600))
+        record.end = self.after(min(seconds, self.limits.plan.hours * 3600))
         self.save(record)
 
     async def set_network(self, sandbox_id: str, network: dict[str, Any], *, internet: bool | None) -> None:

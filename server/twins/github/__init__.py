@@ -16,8 +16,8 @@ from server.twins.github.earlier import move_repositories
 from server.twins.github.git import Git
 from server.twins.github.git.hooks import write_hooks
 from server.twins.github.keep import HubKeep
+from server.twins.github.operator import app_credentials
 from server.twins.github.routes import all_routes
-from server.twins.github.routes.twin import app_credentials
 from server.twins.github.state import Hub
 from server.twins.github.view import Viewing
 

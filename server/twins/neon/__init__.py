@@ -19,18 +19,18 @@ from server.twins.neon.activity import Activity
 from server.twins.neon.chores import Chore
 from server.twins.neon.cluster import Cluster
 from server.twins.neon.computes import Computes
-from server.twins.neon.console import console_routes
 from server.twins.neon.copies import Copies
 from server.twins.neon.errors import answer_http_error
 from server.twins.neon.keep import NeonKeep
 from server.twins.neon.logins import Logins
 from server.twins.neon.metering import Meter
 from server.twins.neon.operations import Operations
+from server.twins.neon.operator import operator_routes
 from server.twins.neon.parts import Parts
 from server.twins.neon.pool import Pool
 from server.twins.neon.routes import api_routes
-from server.twins.neon.rules import rules_over
 from server.twins.neon.sql_http import sql_routes
+from server.twins.neon.state import rules_over
 from server.twins.neon.tables import Tables
 from server.twins.neon.trash import Trash
 from server.twins.neon.view import Viewing
@@ -95,7 +95,7 @@ def build(site: Site, *, postgres: PostgresServer, spares: int = 6) -> Starlette
             parts.tables.records.close()
 
     routes = [
-        *console_routes(site, parts),
+        *operator_routes(site, parts),
         *api_routes(rules),
         *sql_routes(pool, parts.computes, reserved=postgres.superuser),
         *websocket_routes(postgres, parts.computes),

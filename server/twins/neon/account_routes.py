@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from server.twins.neon.accounts import Caller
     from server.twins.neon.plans import Plan
     from server.twins.neon.rows import Doc, OrganizationRow, UserRow
-    from server.twins.neon.rules import Rules
+    from server.twins.neon.state import Rules
 
 
 class AccountRoutes(Area):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from server.twins.neon.accounts import Caller
     from server.twins.neon.routes import Handler
     from server.twins.neon.rows import BranchRow, ProjectRow
-    from server.twins.neon.rules import Rules
+    from server.twins.neon.state import Rules
 
 ORGANIZATION = "/organizations/{org}"
 PROJECT = "/projects/{project}"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from server.twins.neon.accounts import Caller
     from server.twins.neon.rows import Doc
-    from server.twins.neon.rules import Rules
+    from server.twins.neon.state import Rules
 
 
 class ConsumptionRoutes(Area):

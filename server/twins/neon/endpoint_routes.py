@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from server.twins.neon.accounts import Caller
     from server.twins.neon.rows import Doc, EndpointRow
-    from server.twins.neon.rules import Rules
+    from server.twins.neon.state import Rules
 
 
 class EndpointRoutes(Area):

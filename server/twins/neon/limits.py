@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from server.twins.core import Site
 
 
-class Rates:
+class Limits:
     def __init__(self, site: Site) -> None:
         self._account = RateLimit(site, "account", limit=700, seconds=60.0)
         self._route = RateLimit(site, "route", limit=40, seconds=1.0)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from server.twins.neon.accounts import Caller
     from server.twins.neon.rows import Doc, ProjectRow
-    from server.twins.neon.rules import Rules
+    from server.twins.neon.state import Rules
 
 DEFAULT_TIMEOUT_MS = 10_000
 """How long a list waits for the figures of its projects when the caller does not say."""

@@ -13,7 +13,7 @@ from server.twins.neon.consumption_routes import ConsumptionRoutes
 from server.twins.neon.endpoint_routes import EndpointRoutes
 from server.twins.neon.errors import request_id, unavailable
 from server.twins.neon.key_routes import KeyRoutes
-from server.twins.neon.limits import Rates
+from server.twins.neon.limits import Limits
 from server.twins.neon.pool import PoolBusy
 from server.twins.neon.project_routes import ProjectRoutes
 from server.twins.neon.role_routes import RoleRoutes
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from server.twins.neon.accounts import Caller
-    from server.twins.neon.rules import Rules
+    from server.twins.neon.state import Rules
 
     Handler = Callable[[Request, Caller], Awaitable[Response]]
 
@@ -43,19 +43,19 @@ AREAS = (
 
 
 def api_routes(rules: Rules) -> list[BaseRoute]:
-    rates = Rates(rules.parts.site)
+    limits = Limits(rules.parts.site)
     table = [entry for area in AREAS for entry in area(rules).table]
-    routes = [Route(path, _guarded(rules, rates, f"{verb} {path}", do), methods=[verb]) for verb, path, do in table]
+    routes = [Route(path, _guarded(rules, limits, f"{verb} {path}", do), methods=[verb]) for verb, path, do in table]
     return [Mount("/api/v2", routes=routes)]
 
 
-def _guarded(rules: Rules, rates: Rates, route: str, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+def _guarded(rules: Rules, limits: Limits, route: str, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     """Who calls, how often they may, and what is said while PostgreSQL is away."""
 
     async def guarded(request: Request) -> Response:
         request_id.set(request.headers.get("x-request-id", ""))
         caller = rules.parts.accounts.caller(request)
-        rates.take(caller.account, route)
+        limits.take(caller.account, route)
         try:
             return await handler(request, caller)
         except (psycopg.OperationalError, PoolBusy):

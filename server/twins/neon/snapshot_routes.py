@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from server.twins.neon.accounts import Caller
-    from server.twins.neon.rules import Rules
+    from server.twins.neon.state import Rules
 
 
 class SnapshotRoutes(Area):

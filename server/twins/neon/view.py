@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from server.twins.core.view import Cell
     from server.twins.neon.rows import BranchRow, OperationRow
-    from server.twins.neon.rules import Rules
+    from server.twins.neon.state import Rules
 
 ROWS_SHOWN = 50
 LONGEST_CELL = 200

@@ -15,18 +15,8 @@ from starlette.responses import Response
 
 from server.twins.core import app
 from server.twins.posthog import errors
-from server.twins.posthog.capture import Capture
-from server.twins.posthog.capture_v1 import CaptureV1
-from server.twins.posthog.events_api import EventsApi
-from server.twins.posthog.flag_api import FlagApi
-from server.twins.posthog.flag_routes import FlagRoutes
-from server.twins.posthog.limits import Throttles
-from server.twins.posthog.people_api import PeopleApi
-from server.twins.posthog.private import Door
-from server.twins.posthog.project import Project
-from server.twins.posthog.query_api import QueryApi
-from server.twins.posthog.remote_config import RemoteConfig
-from server.twins.posthog.twin import Twin
+from server.twins.posthog.routes import routes
+from server.twins.posthog.state import Project
 from server.twins.posthog.view import Viewing
 
 if TYPE_CHECKING:
@@ -43,12 +33,7 @@ __all__ = ["build"]
 
 def build(site: Site, *, scripts: Path | None = None) -> Starlette:
     """`scripts` is the `dist` folder of an installed posthog-js, for the parts it loads from its host."""
-    project, throttles = Project(site, scripts), Throttles(site)
-    door, flags = Door(project, throttles), FlagRoutes(project, throttles)
-    parts = (
-        *(Capture(project), CaptureV1(project), flags, RemoteConfig(project), FlagApi(project, door, flags)),
-        *(EventsApi(project, door), QueryApi(project, door), PeopleApi(project, door), Twin(site, project)),
-    )
+    project = Project(site, scripts)
     # Every origin, mirrored, with credentials: capture is called from any page.
     cors = Middleware(
         CORSMiddleware,
@@ -65,7 +50,7 @@ def build(site: Site, *, scripts: Path | None = None) -> Starlette:
 
     return app(
         site,
-        [route for part in parts for route in part.routes()],
+        routes(site, project),
         closing,
         view=Viewing(project).view,
         keep=project,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from server.twins.posthog.project import Project
+    from server.twins.posthog.state import Project
 
     Handler = Callable[[Request], Awaitable[Response]]
 

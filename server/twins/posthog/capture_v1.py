@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.routing import Route
 
-    from server.twins.posthog.project import Project
+    from server.twins.posthog.state import Project
 
 Doc = dict[str, Any]
 

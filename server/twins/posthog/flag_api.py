@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from server.twins.posthog.flag_routes import FlagRoutes
     from server.twins.posthog.private import Door
-    from server.twins.posthog.project import Project
+    from server.twins.posthog.state import Project
 
 Doc = dict[str, Any]
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.routing import Route
 
-    from server.twins.posthog.limits import Throttles
-    from server.twins.posthog.project import Project
+    from server.twins.posthog.limits import Limits
+    from server.twins.posthog.state import Project
 
 Doc = dict[str, Any]
 
@@ -32,9 +32,9 @@ _SERVERS = ("posthog-node/", "posthog-python/", "posthog-go/", "posthog-ruby/", 
 
 
 class FlagRoutes:
-    def __init__(self, project: Project, throttles: Throttles) -> None:
+    def __init__(self, project: Project, limits: Limits) -> None:
         self._project = project
-        self._throttles = throttles
+        self._limits = limits
 
     def routes(self) -> list[Route]:
         return [
@@ -125,7 +125,7 @@ class FlagRoutes:
         key = self._project.keys.caller(request)
         if not key.is_secret:
             key.demand("feature_flag:read")
-        self._throttles.take("local_evaluation", key.digest)
+        self._limits.take("local_evaluation", key.digest)
         if "feature_flags" in self._project.limited():
             raise errors.flags_quota()
         return self.local_evaluation(request)

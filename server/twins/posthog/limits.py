@@ -26,7 +26,7 @@ LIMITS: dict[Kind, tuple[tuple[int, int], ...]] = {
 """Calls and seconds. The query route had 120 an hour for a long time; some projects still do."""
 
 
-class Throttles:
+class Limits:
     def __init__(self, site: Site) -> None:
         names = {_MINUTE: "burst", _HOUR: "sustained"}
         self._limits = {

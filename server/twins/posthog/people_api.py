@@ -10,14 +10,14 @@ from starlette.responses import JSONResponse, Response
 from server.twins.posthog import errors
 from server.twins.posthog.people import Person
 from server.twins.posthog.private import body_of, page, page_of
-from server.twins.posthog.project import PROJECT_ID, SETTINGS, written
+from server.twins.posthog.state import PROJECT_ID, SETTINGS, written
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.routing import Route
 
     from server.twins.posthog.private import Door
-    from server.twins.posthog.project import Project
+    from server.twins.posthog.state import Project
 
 Doc = dict[str, Any]
 

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from server.twins.posthog import errors
 from server.twins.posthog.json_text import parsed
 from server.twins.posthog.payload import received
-from server.twins.posthog.project import PROJECT_ID
+from server.twins.posthog.state import PROJECT_ID
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from server.twins.posthog.limits import Kind, Throttles
-    from server.twins.posthog.project import Project
+    from server.twins.posthog.limits import Kind, Limits
+    from server.twins.posthog.state import Project
 
     Handler = Callable[[Request], Awaitable[Response]]
 
@@ -36,9 +36,9 @@ _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 class Door:
-    def __init__(self, project: Project, throttles: Throttles) -> None:
+    def __init__(self, project: Project, limits: Limits) -> None:
         self._project = project
-        self._throttles = throttles
+        self._limits = limits
 
     def routes(self, path: str, what: str, kind: Kind, handlers: Mapping[str, Handler]) -> list[Route]:
         """`path` inside the project, under both of the names it has; `what` is the object of its scopes."""
@@ -63,7 +63,7 @@ class Door:
                     key.demand(f"{what}:read")
             else:
                 key.demand(f"{what}:write")
-            self._throttles.take(kind, key.digest)
+            self._limits.take(kind, key.digest)
             handler = handlers.get("GET" if request.method == "HEAD" else request.method)
             if handler is None:
                 raise errors.method_not_allowed(f'Method "{request.method}" not allowed.')

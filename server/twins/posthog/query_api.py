@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from server.twins.posthog.hogql.nodes import Query
     from server.twins.posthog.private import Door
-    from server.twins.posthog.project import Project
+    from server.twins.posthog.state import Project
 
 Doc = dict[str, Any]
 

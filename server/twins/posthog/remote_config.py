@@ -18,7 +18,7 @@ from server.twins.posthog.capture import both
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from server.twins.posthog.project import Project
+    from server.twins.posthog.state import Project
 
 Doc = dict[str, Any]
 

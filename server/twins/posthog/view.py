@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import sqlite3
 
     from server.twins.core.view import Block
-    from server.twins.posthog.project import Project
+    from server.twins.posthog.state import Project
 
 SHOWN = 200
 NEWEST = 30

@@ -17,7 +17,7 @@ TEAM, STRANGER = "team", "stranger"
 """Whose window a call counts in: one with a good key in the team's, any other in one shared by all strangers."""
 
 
-class Meter:
+class Limits:
     def __init__(self, site: Site) -> None:
         self._limit = RateLimit(site, NAME, limit=5, seconds=1.0)
 

@@ -17,7 +17,7 @@ from server.twins.resend.idempotency import Idempotency
 from server.twins.resend.imports import Imports
 from server.twins.resend.keys import Keys
 from server.twins.resend.lifecycle import Lifecycle
-from server.twins.resend.limits import Meter
+from server.twins.resend.limits import Limits
 from server.twins.resend.links import Links
 from server.twins.resend.logs import Logs
 from server.twins.resend.mailing import Mailing
@@ -47,7 +47,7 @@ class Team:
         self.records = records = site.records()
         self.chores = Chores()
         wake = self.chores.wake
-        self.meter = Meter(site)
+        self.meter = Limits(site)
         self.logs = Logs(site, records)
         self.quota = Quota(site, records)
         self.origins = Origins(records)

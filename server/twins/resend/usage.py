@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from server.twins.core import Records
     from server.twins.resend.fields import Body
-    from server.twins.resend.limits import Meter
+    from server.twins.resend.limits import Limits
     from server.twins.resend.plan import Quota
 
 
-def usage(records: Records, quota: Quota, meter: Meter) -> Body:
+def usage(records: Records, quota: Quota, meter: Limits) -> Body:
     """Automations and AI credits, which the twin does not have, are told as unused."""
     plan, emails = quota.plan, quota.emails()
     sent = [doc for doc in records.all("broadcast") if doc["status"] == "sent"]

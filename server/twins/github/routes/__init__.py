@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from server.twins.github import operator
 from server.twins.github.routes import (
     accounts,
     apps,
@@ -23,7 +24,6 @@ from server.twins.github.routes import (
     refs,
     repositories,
     trees,
-    twin,
 )
 from server.twins.github.transport import git_routes
 
@@ -56,7 +56,7 @@ _RESOURCES = (
 
 def all_routes(hub: Hub, door: Door) -> list[BaseRoute]:
     return [
-        *twin.routes(hub),
+        *operator.routes(hub),
         *(route for resource in _RESOURCES for route in resource.routes(door)),
         *git_routes(hub),
         *archives.downloads(hub),

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from server.twins.core import WireError
 from server.twins.core.admin import admin_only
-from server.twins.posthog.project import QUOTAS
+from server.twins.posthog.state import QUOTAS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from server.twins.core import Site
-    from server.twins.posthog.project import Project
+    from server.twins.posthog.state import Project
 
 Doc = dict[str, Any]
 
 MOST_SHOWN = 1000
 
 
-class Twin:
+class Operator:
     def __init__(self, site: Site, project: Project) -> None:
         self._site = site
         self._project = project

@@ -25,7 +25,7 @@ class Account(BaseModel, extra="forbid"):
     projects_limit: Annotated[int, Field(ge=0)] | None = None
 
 
-def console_routes(site: Site, parts: Parts) -> list[BaseRoute]:
+def operator_routes(site: Site, parts: Parts) -> list[BaseRoute]:
     async def open_account(request: Request) -> Response:
         """Answers with the person's id, their organization's id, and a personal key, shown this once."""
         try:
