@@ -7,7 +7,8 @@ from html import escape
 from math import log10
 from typing import Any
 
-from agent_loop.cli.bench.growth import AIM_GROWTH, FIGURES, RATE
+from agent_loop.cli.bench.growth import AIM_GROWTH, FIGURES, RATE, kib_per_session
+from agent_loop.cli.bench.measure import told
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 WIDTH, HEIGHT = 860, 480
@@ -32,13 +33,16 @@ def drawn(results: dict[str, Any]) -> str:
     load = results["machine"]["load"][0]
     where = f"{results['machine']['cores']} cores, load {load:g} before it began, stand-in vendors that answer at once"
     title = f"What one more session costs, among {sessions[0]:,.0f} and among {sessions[-1]:,.0f}"
+    memory = f"{kib_per_session(levels):.1f} KiB of the server's memory each"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">'
         f"<title>{escape(title)}</title><style>{STYLE}</style>"
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>'
         f'<text class="t" x="{LEFT}" y="30">{escape(title)}</text>'
         f'<text class="s" x="{LEFT}" y="50">Over what it was among the fewest: 1 is no growth. {escape(where)}.</text>'
-        f"{''.join(parts)}</svg>\n"
+        f"{''.join(parts)}"
+        f'<text class="s" x="{WIDTH - RIGHT + 14}" y="{HEIGHT - 18}">{memory}</text>'
+        "</svg>\n"
     )
 
 
@@ -98,11 +102,11 @@ def _labels(chart: _Chart, lines: dict[str, Points], levels: list[dict[str, Any]
     for name, colour in ends:
         below = max(chart.y(lines[name][-1][1]) + 4, below + 32)
         now = statistics.median(levels[-1][name])
-        figure = f"{now:,.1f} {FIGURES[name]}" if now >= 1 else f"{now:.2f} {FIGURES[name]}"
+        figure = f"{told(now, FIGURES[name])} {FIGURES[name]}"
         x = WIDTH - RIGHT + 14
         texts.append(
             f'<text x="{x}" y="{below:.1f}" style="fill:{colour}">{escape(name)} {lines[name][-1][1]:.2f}{TIMES}</text>'
-            f'<text class="s" x="{x}" y="{below + 14:.1f}">now {figure}</text>'
+            f'<text class="s" x="{x}" y="{below + 14:.1f}">{figure} there</text>'
         )
     overlap = max(0.0, below + 14 - (HEIGHT - BOTTOM))
     return [f'<g transform="translate(0 {-overlap:.1f})">{"".join(texts)}</g>']

@@ -105,13 +105,17 @@ def _ratios(levels: list[Level]) -> list[Measure]:
     return ratios
 
 
-def _memory(levels: list[Level]) -> list[Measure]:
+def kib_per_session(levels: list[Level]) -> float:
     """What one more session adds, between the last two levels: before that, a server still grows its own pools."""
-    before, after = levels[-2], levels[-1]
-    kib = (after["memory"] - before["memory"]) / (after["sessions"] - before["sessions"]) / 1024
+    before, after = levels[-2:]
+    return (after["memory"] - before["memory"]) / (after["sessions"] - before["sessions"]) / 1024
+
+
+def _memory(levels: list[Level]) -> list[Measure]:
+    before, after = levels[-2:]
     name = f"the server's memory per live session, {before['sessions']:,} to {after['sessions']:,}"
     return [
-        Measure(name, "KiB", [kib], AIM_KIB, stood_in="stand-in"),
+        Measure(name, "KiB", [kib_per_session(levels)], AIM_KIB, stood_in="stand-in"),
         Measure(
             f"the server's memory, {after['sessions']:,} sessions",
             "MiB",
