@@ -66,6 +66,11 @@ class Service:
 Opener = Callable[[str], "AbstractAsyncContextManager[Service]"]
 
 
+async def _end(home: Home) -> None:
+    await stack.down(home)
+    await asyncio.to_thread(remove, home)
+
+
 @pytest.fixture(scope="session")
 async def twin_of(
     tmp_path_factory: pytest.TempPathFactory, give_template: Callable[[Home], None]
@@ -84,9 +89,7 @@ async def twin_of(
         return stacks[vendor]
 
     yield start
-    for started in stacks.values():
-        await stack.down(started.home)
-        remove(started.home)
+    await asyncio.gather(*(_end(started.home) for started in stacks.values()))
 
 
 @pytest.fixture(scope="session")

@@ -405,11 +405,12 @@ async def test_a_preview_carries_web_sockets_at_both_doors(stage: Stage, sandbox
     host = sandbox.get_host(5173)
     await eventually(lambda: answers(stage.base, host=host))
     at_door = (await door_of(stage, sandbox)).removeprefix("http://")
-    async with connect(f"ws://{at_door}/", proxy=None) as direct:
+    # The app never answers a goodbye.
+    async with connect(f"ws://{at_door}/", proxy=None, close_timeout=0.1) as direct:
         assert await direct.recv() == "from the app"
     sock = socket.create_connection(("127.0.0.1", stage.port))
     sock.setblocking(False)
-    async with connect(f"ws://{host}/", sock=sock, proxy=None) as named:
+    async with connect(f"ws://{host}/", sock=sock, proxy=None, close_timeout=0.1) as named:
         assert await named.recv() == "from the app"
 
 
