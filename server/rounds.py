@@ -106,7 +106,15 @@ class Rounds:
         """Save what came of an attempt. False, and nothing saved, when a later one or the session's end overtook it."""
         ending = is_ending(connection, slug)
         newest = sa.and_(LEGS.c.slug == slug, LEGS.c.name == leg.name, LEGS.c.attempt == attempt)
-        return not ending and connection.execute(sa.update(LEGS).where(newest).values(_came_to(leg))).rowcount == 1
+        if ending or connection.execute(sa.update(LEGS).where(newest).values(_came_to(leg))).rowcount != 1:
+            return False
+        if leg.stands:
+            # Two servers at one leg: the round may have ended without this. A round for nothing writes `.env` and
+            # says what the session is now.
+            over = sa.and_(SESSIONS.c.slug == slug, SESSIONS.c.state.in_(("partial", "failed")))
+            anew = {"state": "provisioning", "generation": SESSIONS.c.generation + 1, "round": []}
+            connection.execute(sa.update(SESSIONS).where(over).values(**anew))
+        return True
 
     def lose(self, connection: sa.Connection, slug: str, sandbox_id: str) -> bool:
         """The VM is gone for good: have a round make another. False, and nothing done, when one is replaced already."""

@@ -146,6 +146,22 @@ def test_a_leg_without_a_word_is_failed_and_not_tried_for_ever(books: Books) -> 
     assert (ended.state, ended.leg("mail").outcome) == ("partial", "failed")
 
 
+def test_what_is_made_after_its_round_has_ended_gets_a_round_that_says_so(books: Books) -> None:
+    """One server is slow at a leg, another takes over from it, overtakes nothing and ends the round."""
+    slug = begun(books, ("git", "mail"))
+    books.rounds.intend(slug, "git")
+    record(books, slug, made("git"), 1)
+    books.rounds.intend(slug, "mail")
+    ended = finish(books, slug, 1)
+    assert ended is not None
+    assert (ended.state, ended.leg("mail").outcome) == ("partial", "failed")
+    assert record(books, slug, made("mail"), 1)
+    assert slug in books.sessions.unfinished(), "somebody has to go on with it"
+    ended = finish(books, slug, 2)
+    assert ended is not None
+    assert (ended.state, ended.round) == ("ready", [])
+
+
 def test_a_vm_without_its_env_file_does_not_stand_and_is_not_forgotten(books: Books) -> None:
     slug = begun(books, ("vm",))
     books.rounds.intend(slug, "vm")
