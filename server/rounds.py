@@ -112,7 +112,7 @@ class Rounds:
             # Two servers at one leg: the round may have ended without this. A round for nothing writes `.env` and
             # says what the session is now.
             over = sa.and_(SESSIONS.c.slug == slug, SESSIONS.c.state.in_(("partial", "failed")))
-            anew = {"state": "provisioning", "generation": SESSIONS.c.generation + 1, "round": []}
+            anew: dict[str, object] = {"state": "provisioning", "generation": SESSIONS.c.generation + 1, "round": []}
             connection.execute(sa.update(SESSIONS).where(over).values(**anew))
         return True
 
