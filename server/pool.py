@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 BUSY_SECONDS = 0.25  # between two looks while something is being made
 IDLE_SECONDS = 15.0
+BURST_SECONDS = 0.1  # claims that come together go before the work they leave behind
 WAKING_SECONDS = 80.0
 LEFT_SECONDS = 10.0  # a claimed entry still here: the server that handed it out has died, or could not wake it
 GIVEN_UP_SECONDS = 600.0
@@ -91,9 +92,12 @@ class Pool:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(pause):
                         await self._changed.wait()
+                        await asyncio.sleep(BURST_SECONDS)
 
     async def _tend(self, tasks: asyncio.TaskGroup) -> bool:
         """One look at every entry; whether any is being made."""
+        if not (self._entries.size or self._entries.all()):
+            return False
         self._entries.bury()
         for slug in self._entries.retire():
             self._at("pool.retired")

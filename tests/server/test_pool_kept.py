@@ -130,7 +130,7 @@ async def test_a_claim_asks_no_vendor_and_the_pool_is_filled_again(opens: Opens,
 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("down", ["database", "vm"])
+@pytest.mark.parametrize("down", ["vm"])
 async def test_what_is_not_whole_is_destroyed_and_never_handed_out(opens: Opens, stack: Stack, down: LegName) -> None:
     method, path = CREATES[down]
     await stack.fault(VENDOR_OF[down], method=method, path=path, status=422)
