@@ -112,6 +112,8 @@ class Environment:
 
     async def mend(self, app_id: str, sandbox_id: str) -> None:
         """Write what a VM has lost while it slept. One that cannot be written is left to whoever works in it."""
+        if not app_id:
+            return  # no session's
         try:
             session = self._sessions.by_slug(app_id.removeprefix("mk0r-"))
             if session.sandbox_id != sandbox_id or await self._sandboxes.holds(sandbox_id, ENV, FACTS):

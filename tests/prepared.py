@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from server.local import template
 from server.local.home import Home
 from server.local.lock import hold
-from server.local.node import NodeRuntime, find_node, npm_ci
+from server.local.node import NodeRuntime, find_node, npm
+from server.vm import image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -60,7 +61,7 @@ async def node_sdks() -> NodeRuntime:
     stamp = CONTRACT / "node_modules" / ".made-from"
     async with hold(PREPARED.root / "sdks.lock", patience=110):
         if not stamp.exists() or stamp.read_text() != wanted:
-            await npm_ci(node, CONTRACT, os.environ, PREPARED.logs / "sdks.log")
+            await npm(node, image.NPM_CI[1:], CONTRACT, os.environ, PREPARED.logs / "sdks.log")
             stamp.write_text(wanted)
     return node
 

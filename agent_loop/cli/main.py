@@ -33,6 +33,7 @@ COMMANDS = {
     "destroy": ("commands", "destroy", "remove a session and everything it made"),
     "reap": ("reap", "reap", "find what no session claims and sessions nobody uses; remove them with --apply"),
     "doctor": ("commands", "doctor", "what is configured, what is missing and how to get it"),
+    "image": ("image", "image", "with `build`: make E2B's image of the VM (not yet run against E2B itself)"),
     "twins": ("commands", "twins", "the local vendors, and how to point an SDK at them"),
     "bench": ("bench", "bench", "what everything costs here, measured in homes of its own"),
     "down": ("commands", "down", "stop the server and the local stack"),
@@ -75,7 +76,7 @@ def parser() -> ArgumentParser:
             command.add_argument("--json", action="store_true", help="print JSON")
         if name in OF_ONE_SESSION:
             command.add_argument("slug", metavar="SLUG", type=_slug)
-        if name not in ("mcp", "bench", "down", "doctor", "psql"):
+        if name not in ("mcp", "image", "bench", "down", "doctor", "psql"):
             command.add_argument("--port", help="the server's port (default 3000; MK0R_PORT)")
         _ADD.get(name, _nothing)(command)
     return top
@@ -128,6 +129,11 @@ def _bench(command: ArgumentParser) -> None:
     command.add_argument("--svg", metavar="FILE", help="where to draw it (default: standard output)")
 
 
+def _image(command: ArgumentParser) -> None:
+    command.add_argument("verb", metavar="build", choices=("build",))
+    command.add_argument("--name", metavar="NAME", help="instead of the image sessions use (MK0R_E2B_TEMPLATE, mk0r)")
+
+
 def _psql(command: ArgumentParser) -> None:
     command.add_argument("arguments", nargs=REMAINDER, metavar="ARGUMENT", help="handed to psql")
 
@@ -139,6 +145,7 @@ def _nothing(command: Namespace | ArgumentParser) -> None:
 _ADD = {
     "bench": _bench,
     "build": _build,
+    "image": _image,
     "logs": _logs,
     "provision": _provision,
     "psql": _psql,

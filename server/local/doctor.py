@@ -34,7 +34,11 @@ LIVE = {
         "Set GITHUB_TOKEN (may create private repositories) and MK0R_GITHUB_OWNER.",
         "GitHub allows 500 new repositories an hour for one token.",
     ),
-    "vm": ("e2b", "Set E2B_API_KEY (E2B dashboard, API keys).", ""),
+    "vm": (
+        "e2b",
+        "Set E2B_API_KEY (E2B dashboard, API keys).",
+        "Make its image once with `mk0r image build`. Nothing here was yet run against E2B itself.",
+    ),
     "model": ("anthropic", "Set ANTHROPIC_API_KEY; without it a scripted rehearsal stands in.", ""),
 }
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from server.errors import StackError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from server.local.identity import Identity
 
@@ -71,16 +71,12 @@ def open_to_all(folder: Path) -> None:
                 path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
 
 
-async def npm_ci(runtime: NodeRuntime, folder: Path, environ: Mapping[str, str], log: Path) -> None:
-    """Install what the lock file in `folder` says, as the user we are, with that user's npm settings.
-
-    No package's script runs: what is installed is data until a sandbox uses it.
-    """
+async def npm(runtime: NodeRuntime, words: Sequence[str], folder: Path, environ: Mapping[str, str], log: Path) -> None:
+    """Run npm in `folder` as the user we are, with that user's npm settings."""
     settings = dict(environ)
     if config := _global_config(environ):
         settings.setdefault("npm_config_globalconfig", str(config))
     settings["PATH"] = f"{runtime.node.parent}{os.pathsep}{environ.get('PATH', os.defpath)}"
-    words = ("ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error")
     await run(
         [str(runtime.node), str(runtime.npm_cli), *words],
         cwd=folder,

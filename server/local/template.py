@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 from server.errors import StackError
 from server.local.identity import sandbox_identity
 from server.local.lock import hold
-from server.local.node import NodeRuntime, copy_node, find_node, npm_ci, open_to_all, run
+from server.local.node import NodeRuntime, copy_node, find_node, npm, open_to_all, run
+from server.vm import image
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from server.local.home import Home
 
 SOURCES = Path(__file__).parent.parent / "vm"
-NOT_SOURCES = shutil.ignore_patterns("node_modules", "dist", ".env", ".env.*", "chromium")
+NOT_SOURCES = shutil.ignore_patterns(*image.NOT_SOURCES)
 STAMP = "fingerprint"
 LOCK_SECONDS = 900.0
 STEP_SECONDS = 60.0
@@ -67,7 +68,7 @@ def _is_ready(home: Home, fingerprint: str) -> bool:
 def _fingerprint() -> str:
     """Changes with every file of the starter and the browser, with Node, and with this program."""
     digest = sha256()
-    for path in [Path(__file__), *sorted(_sources("starter")), *sorted(_sources("browser"))]:
+    for path in [Path(__file__), Path(image.__file__), *sorted(_sources("starter")), *sorted(_sources("browser"))]:
         content = path.read_bytes()
         digest.update(f"{path.relative_to(SOURCES.parent)} {len(content)}\n".encode() + content)
     binary = find_node().node.stat()
@@ -96,39 +97,37 @@ async def _build(home: Home, build: Path, report: Callable[[str], None]) -> None
         folder.chmod(0o755)
     try:
         async with asyncio.TaskGroup() as parts:
-            parts.create_task(_browser(node, template / "opt" / "browser", log))
-            parts.create_task(_app(node, template / "app", log))
+            parts.create_task(_part(image.BROWSER, node, template / "opt" / "browser", log))
+            parts.create_task(_part(image.STARTER, node, template / "app", log))
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from None
+    await asyncio.to_thread(open_to_all, template / "opt" / "browser")
     report("warming the dev server")
     await _warm(build, log)
 
 
-async def _browser(node: NodeRuntime, folder: Path, log: Path) -> None:
-    shutil.copytree(SOURCES / "browser", folder, ignore=NOT_SOURCES)
-    await npm_ci(node, folder, os.environ, log)
-    unpacked = folder / "chromium"
-    unpacked.mkdir()
-    sandbox_identity().own(unpacked)
-    await run(
-        [str(node.node), str(folder / "unpack.mjs")],
-        cwd=folder,
-        env={"PATH": os.defpath},
-        log=log,
-        failed="The browser could not be unpacked.",
-        next_action="Check the free disk space, then try again.",
-        identity=sandbox_identity(),
-        seconds=STEP_SECONDS,
-    )
-    shutil.rmtree(folder / "node_modules" / "@sparticuz" / "chromium" / "bin")
-    await asyncio.to_thread(open_to_all, folder)
+async def _part(part: image.Part, node: NodeRuntime, folder: Path, log: Path) -> None:
+    """Packages come with our own npm settings; everything else is done as the sandbox's user, by nobody's settings."""
+    shutil.copytree(SOURCES / part.source, folder, ignore=NOT_SOURCES)
+    for command in part.commands:
+        program, *words = command
+        if program == "npm":
+            await npm(node, words, folder, os.environ, log)
+            await asyncio.to_thread(_own_all, folder)
+            continue
+        await run(
+            [str(node.node) if program == "node" else program, *words],
+            cwd=folder,
+            env={"PATH": os.environ.get("PATH", os.defpath), **_NOBODYS},
+            log=log,
+            failed=f"The sandboxes' {part.source} could not be made.",
+            next_action="Check the free disk space, and that git 2.28 or later is installed.",
+            identity=sandbox_identity(),
+            seconds=STEP_SECONDS,
+        )
 
 
-async def _app(node: NodeRuntime, folder: Path, log: Path) -> None:
-    shutil.copytree(SOURCES / "starter", folder, ignore=NOT_SOURCES)
-    _own_all(folder)
-    await asyncio.gather(npm_ci(node, folder, os.environ, log), _commit(folder, log))
-    await asyncio.to_thread(_own_all, folder)
+_NOBODYS = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
 
 
 def _own_all(folder: Path) -> None:
@@ -139,34 +138,12 @@ def _own_all(folder: Path) -> None:
             identity.own(path)
 
 
-async def _commit(folder: Path, log: Path) -> None:
-    """The first commit, made by nobody's settings but ours."""
-    author = {"NAME": "mk0r", "EMAIL": "mk0r@localhost"}
-    env = {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_CONFIG_NOSYSTEM": "1",
-        **{f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in author.items()},
-    }
-    for words in (("init", "-q", "-b", "main"), ("add", "-A"), ("commit", "-q", "-m", "Begin with the starter")):
-        await run(
-            ["git", *words],
-            cwd=folder,
-            env=env,
-            log=log,
-            failed="The starter's git repository could not be made.",
-            next_action="Check that git 2.28 or later is installed.",
-            identity=sandbox_identity(),
-            seconds=STEP_SECONDS,
-        )
-
-
 async def _warm(build: Path, log: Path) -> None:
     """Fill Vite's dependency cache. It is keyed on the literal path /app, so only a sandbox can."""
     for bwrap in _bwraps(build):
         try:
             await run(
-                [*_as_app(bwrap, build), "/opt/node/bin/node", "node_modules/vite/bin/vite.js", "optimize"],
+                [*_as_app(bwrap, build), *image.WARM],
                 cwd=build,
                 env={"PATH": "/opt/node/bin:/usr/bin:/bin"},
                 log=log,

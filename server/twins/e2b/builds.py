@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 AT_ONCE = 2
-OURS = {image.TEMPLATE, "e2bdev/base", "e2bdev/base:latest"}
+PLAIN = f"node:{image.NODE}"
+"""What our own image is built on: Node.js and git, and no app."""
+OURS = {image.TEMPLATE, "e2bdev/base", "e2bdev/base:latest", PLAIN}
 """Base images that are the prepared one; `e2bdev/base` is what the SDK names where nobody chose."""
 
 
@@ -133,12 +135,13 @@ class Builder:
         sandboxes = self._sandboxes
         if not sandboxes.machines.isolated:
             raise Failed(BASE, "templates are built only where sandboxes are isolated by namespaces")
-        source = asked.fromTemplate or image.TEMPLATE
+        source, plain = asked.fromTemplate or image.TEMPLATE, False
         if asked.fromTemplate is None:
             named = asked.fromImage or image.TEMPLATE
             if named not in OURS:
                 said = f"base image '{named}' cannot be had: this E2B twin builds on the prepared image"
                 raise Failed(BASE, f"{said} '{image.TEMPLATE}' and on templates built from it, and pulls no image")
+            plain = named == PLAIN
             if named != image.TEMPLATE:
                 told.add("warn", f"'{named}' is stood in for by the prepared image '{image.TEMPLATE}'", BASE)
         told.add("info", f"[base] FROM {source}", BASE)
@@ -152,7 +155,7 @@ class Builder:
             build.start_envs = {**base.start_envs}
         now = sandboxes.site.clock().isoformat()
         record = Record(_box(build), "", build.template, now, now, start="", door=-1, workdir=build.workdir)
-        await sandboxes.machines.make(record.id, bare=bool(kept))
+        await sandboxes.machines.make(record.id, bare=bool(kept) or plain)
         if kept:
             await sandboxes.images.lay_home(kept, record.id)
         held = sandboxes.images.path(kept or "none") / "tmp.tar"

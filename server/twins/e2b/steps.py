@@ -34,6 +34,14 @@ NO_READY = "sleep 1"
 """The question where a start command came without one."""
 
 
+READ_ONLY = "/opt/mk0r"
+"""What all sandboxes here share: a build may only ask for what is in it already."""
+
+
+def _is_prepared(path: str) -> bool:
+    return posixpath.normpath(path).startswith(f"{READ_ONLY}/")
+
+
 class Failed(Exception):
     """A build that cannot go on: in which step (its number, `base` or `finalize`), and why."""
 
@@ -69,6 +77,9 @@ class Steps:
 
     async def _run(self, step: Step) -> None:
         self._check_user(step.args[1] if len(step.args) > 1 else "")
+        if _is_prepared(self.workdir):
+            self._say_prepared("its commands ran when the prepared image was made, so this one is not run")
+            return
         try:
             status = await command.run(
                 self._machine, step.args[0], cwd=self.workdir, envs=self.envs, seconds=STEP_LIMIT, heard=self._heard
@@ -88,13 +99,18 @@ class Steps:
         there = posixpath.normpath(posixpath.join(self.workdir, target)) + slash
         opened = os.open(upload, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            await self._machine.guest.call(
-                "copy_in", given=[opened], seconds=COPY_LIMIT, source=source, target=there, mode=mode
-            )
+            copied = {"source": source, "target": there, "mode": mode, "compare": _is_prepared(there)}
+            await self._machine.guest.call("copy_in", given=[opened], seconds=COPY_LIMIT, **copied)
         except FileTrouble as trouble:
             raise Failed(self._step, f"failed to copy '{source}' to '{there}': {trouble}") from None
         finally:
             os.close(opened)
+        if _is_prepared(there):
+            self._say_prepared("it holds these very files, so nothing was copied")
+
+    def _say_prepared(self, why: str) -> None:
+        said = f"{self._label} {READ_ONLY} is the prepared image's own and the same for all sandboxes here: {why}"
+        self._tell("warn", said, self._step)
 
     async def _workdir(self, step: Step) -> None:
         self.workdir = posixpath.normpath(posixpath.join(self.workdir, step.args[0]))

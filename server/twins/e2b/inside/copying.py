@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import errno
+import filecmp
 import glob
 import os
 import shutil
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
     from server.twins.e2b.inside.jail import Answer, Jail
 
 
-def copy_in(jail: Jail, source: str, target: str, mode: str, given: list[int]) -> Answer:
+def copy_in(jail: Jail, source: str, target: str, mode: str, given: list[int], *, compare: bool = False) -> Answer:
     """Unpack the archive `given` and copy what `source` names in it (a path or a pattern) to `target`.
 
     As Docker's COPY: a folder's contents are merged into the target, a file becomes it, or goes into it where it
     ends in a slash or several files match. Raises `FileNotFoundError`, and `ENOSPC` where `/tmp` cannot hold it.
+    `compare`: instead of copying a folder, raises `EROFS` unless the target holds its files already.
     """
     os.umask(0o022)
     with tempfile.TemporaryDirectory(prefix=".copy-", dir=place(jail, "/tmp")) as root:
@@ -34,10 +36,22 @@ def copy_in(jail: Jail, source: str, target: str, mode: str, given: list[int]) -
         found = sorted(glob.glob(source, root_dir=root, recursive=True, include_hidden=True))
         if not found:
             raise FileNotFoundError(errno.ENOENT, "source path does not exist", source)
+        if compare:
+            for name in found:
+                _same(os.path.join(root, name), place(jail, os.path.normpath(target)))
+            return len(found), []
         into = target.endswith("/") or len(found) > 1
         for name in found:
             _put(os.path.normpath(os.path.join(root, name)), place(jail, os.path.normpath(target)), mode, into=into)
     return len(found), []
+
+
+def _same(source: str, target: str) -> None:
+    for folder, _, names in os.walk(source):
+        beside = os.path.normpath(os.path.join(target, os.path.relpath(folder, source)))
+        _, differing, missing = filecmp.cmpfiles(folder, beside, names, shallow=False)
+        if differing or missing:
+            raise OSError(errno.EROFS, "holds other files and cannot be changed", target)
 
 
 def _put(source: str, target: str, mode: str, *, into: bool) -> None:
