@@ -109,7 +109,7 @@ async def test_a_reset_forgets_everything_but_the_operator(twin: Twin) -> None:
     assert (await twin.told("GET /user", token))[0] == 401
     assert (await twin.told("GET /users/ann", "ghp_operator"))[0] == 404
     assert (await twin.told("GET /user", "ghp_operator"))[0] == 200
-    assert (await twin.own("GET", "app"))["private_key"] == key
+    assert (await twin.own("GET", "credentials"))["GITHUB_APP_PRIVATE_KEY"] == key
     await a_repository(twin)
     await twin.own("POST", "snapshots/before/restore")
     commits = (await twin.call("GET /repos/mk0r/one/commits", "ghp_operator")).json()

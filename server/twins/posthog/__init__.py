@@ -54,7 +54,7 @@ def build(site: Site, *, scripts: Path | None = None) -> Starlette:
         closing,
         view=Viewing(project).view,
         keep=project,
-        credentials=lambda: {"POSTHOG_PERSONAL_API_KEY": project.keys.operators(site.admin)},
+        credentials=lambda: {"POSTHOG_PERSONAL_API_KEY": project.keys.operators.reveal()},
         middleware=[cors],
         exception_handlers={404: _not_found, 405: _not_allowed},
     )

@@ -47,7 +47,7 @@ class Project:
         self._scripts = scripts
         self.store = Store(site.data / "posthog.sqlite")
         self.people, self.groups = People(self.store), Groups(self.store)
-        self.flags, self.keys = Flags(self.store, site.clock), Keys(self.store)
+        self.flags, self.keys = Flags(self.store, site.clock), Keys(self.store, site.admin)
 
     @property
     def token(self) -> str:

@@ -68,6 +68,15 @@ async def test_a_key_that_was_taken_back_opens_nothing(posthog: Stage) -> None:
     assert (await posthog.http.get("/api/projects/1/", headers=key)).status_code == 401
 
 
+async def test_the_operators_own_key_opens_everything_and_outlives_a_reset(posthog: Stage) -> None:
+    told = await posthog.twin("GET", "credentials")
+    key = {"Authorization": f"Bearer {told['POSTHOG_PERSONAL_API_KEY']}"}
+    await posthog.twin("POST", "reset")
+    for path in ("projects/1/", "projects/@current/feature_flags/", "projects/1/persons/"):
+        assert (await posthog.http.get(f"/api/{path}", headers=key)).status_code == 200
+    assert await posthog.twin("GET", "credentials") == told
+
+
 async def test_the_project_is_found_by_its_number_or_as_the_current_one(posthog: Stage) -> None:
     key = await posthog.key()
     for path in ("projects/1/", "projects/@current/", "environments/1"):
