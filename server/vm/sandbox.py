@@ -24,7 +24,7 @@ PREVIEW_PORT = 5173
 TIMED_OUT = 124  # what timeout(1) exits with
 REQUEST_SECONDS = 30
 READ_SECONDS = 60
-AT_HAND = 1024  # 22 KiB each, and about as many as one E2B account runs at once
+AT_HAND = 256  # 22 KiB each; whoever was not used for so long is woken by its next call
 MOST_READ = 100 * 2**20 + 1  # one more than the largest bundle: what is too large can be told
 # Tells the app's first answer without a browser: asks until the page answers, for at most a minute.
 WAIT_FOR_APP = (
