@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 TARGETS = ("server", "server", "books", "twins", "twins_database")
 DOWN_SECONDS = 1.5  # at most, before somebody starts it again
 UP_SECONDS = 120.0
+LONGEST_PAUSES = 3
 # What happens to whoever starts something while something else is being killed.
 PASSING = (StackError, AssertionError, OSError, psycopg.Error, httpx.HTTPError)
 
@@ -61,7 +62,7 @@ class Killing:
 
     async def _go_on(self) -> None:
         while True:
-            await asyncio.sleep(self._random.expovariate(1 / self._pause))
+            await asyncio.sleep(min(self._random.expovariate(1 / self._pause), LONGEST_PAUSES * self._pause))
             target, server = self._random.choice(TARGETS), self._random.choice(self._servers)
             self._down_until = time.monotonic() + self._random.uniform(0, DOWN_SECONDS)
             self.kills[target] += await self._kill(target, server)
