@@ -11,7 +11,7 @@ from tests.faults.long_run import Run
 if TYPE_CHECKING:
     from tests.faults.stage import Stage
 
-SAMPLE = 9
+SAMPLE = 6
 
 
 async def test_callers_with_one_key_get_one_set_and_one_answer(staged: Stage) -> None:

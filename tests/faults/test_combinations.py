@@ -13,7 +13,7 @@ from tests.faults.long_run import Run
 if TYPE_CHECKING:
     from tests.faults.stage import Stage
 
-SAMPLE = 2
+SAMPLE = 1
 
 
 async def test_a_session_has_exactly_what_is_up_and_the_rest_when_asked_again(staged: Stage) -> None:
