@@ -151,7 +151,11 @@ async def work(run: Run, asked: argparse.Namespace) -> None:
         ):
             first = Random(run.seed).randrange(2)
             served = await burst(
-                on, verdict, run.count, lambda number, key: both[(number + first) % 2].ask(key, SERVICES), factor
+                on,
+                verdict,
+                run.count,
+                lambda number, key: both[(number + first) % 2].ask(key, SERVICES, seconds=PATIENCE_SECONDS),
+                factor,
             )
     run.figures |= {
         "sessions": run.count,

@@ -107,9 +107,10 @@ class Server:
             self.life.kill()
             await self.life.end()
 
-    async def ask(self, key: SessionKey, services: Collection[str]) -> dict[str, Any]:
+    async def ask(self, key: SessionKey, services: Collection[str], *, seconds: float = CALL_SECONDS) -> dict[str, Any]:
         """Have these services made. Raises one of `Refused`."""
-        return await self._call("POST", f"/api/sessions/{key.slug}/services", key, {"services": [*services]})
+        wanted = {"services": [*services]}
+        return await self._call("POST", f"/api/sessions/{key.slug}/services", key, wanted, seconds=seconds)
 
     async def show(self, key: SessionKey) -> dict[str, Any]:
         return await self._call("GET", f"/api/sessions/{key.slug}", key)
