@@ -102,9 +102,11 @@ async def burst(
     seconds = time.monotonic() - began
     sessions = [verdict.books.sessions.by_slug(key.slug) for key in asked]
     assert (left := [session for session in sessions if session.state != "ready"]) == [], f"{len(left)}: {left[:3]}"
+    refused = {name: times - before.get(name, 0) for name, times in (await _refused(on)).items()}
+    for vendor in VENDORS:  # our own looking is not what is limited
+        await on.stack.twin(vendor, "PUT", "limits", {"enforced": False})
     found = await inventory(on.stack.facts)
     assert {name: found.get(name, {}) for name in found} == {s.app_id: on_record(s, SERVICES) for s in sessions}
-    refused = {name: times - before.get(name, 0) for name, times in (await _refused(on)).items()}
     moments = await segments_and_keys(on.stack.facts)
     served = sorted(moments, key=lambda app_id: moments[app_id][0])
     ranks = {app_id: rank for rank, app_id in enumerate(served)}
