@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -94,7 +95,7 @@ async def history(neon: Neon, **query: Any) -> Any:
     now = neon.clock()
     asked: dict[str, Any] = {
         "from": f"{now:%Y-%m-%dT00:00:00Z}",
-        "to": f"{now.replace(hour=23):%Y-%m-%dT%H:00:00Z}",
+        "to": f"{now + timedelta(days=1):%Y-%m-%dT00:00:00Z}",
         "granularity": "hourly",
         "metrics": "compute_unit_seconds,public_network_transfer_bytes",
         **query,
