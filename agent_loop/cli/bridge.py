@@ -110,7 +110,7 @@ class Bridge:
         connection = http.client.HTTPConnection(client.host, client.port, timeout=SILENCE_SECONDS)
         try:
             # Whoever may run this command on this machine is the operator.
-            headers = {**self._headers(message), "Authorization": f"Bearer {client.token}"}
+            headers = {**self._headers(message), **client.headers()}
             connection.request("POST", "/mcp", json.dumps(message), headers)
         except OSError as error:
             raise Unreachable("The mk0r server does not answer.", next_action="See `mk0r doctor`.") from error

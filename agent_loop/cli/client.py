@@ -62,7 +62,7 @@ class Client:
         """The session's events after `after`, as they happen, to their end. Raises `Unreachable` on a broken stream."""
         connection = http.client.HTTPConnection(self.host, self.port, timeout=SILENCE_SECONDS)
         try:
-            headers = {**self._headers(), "Last-Event-ID": str(after), "Accept": "text/event-stream"}
+            headers = {**self.headers(), "Last-Event-ID": str(after), "Accept": "text/event-stream"}
             path = f"/api/sessions/{slug}/events{'?follow=1' if follow else ''}"
             connection.request("GET", path, headers=headers)
             answer = connection.getresponse()
@@ -82,7 +82,7 @@ class Client:
         connection = http.client.HTTPConnection(self.host, self.port, timeout=seconds)
         try:
             sent = None if body is None else json.dumps(body)
-            connection.request(method, path, sent, {**self._headers(), "Content-Type": "application/json"})
+            connection.request(method, path, sent, {**self.headers(), "Content-Type": "application/json"})
             answer = connection.getresponse()
             text = answer.read()
         except (OSError, http.client.HTTPException) as error:
@@ -93,7 +93,8 @@ class Client:
             raise _error(answer.status, text)
         return json.loads(text)
 
-    def _headers(self) -> dict[str, str]:
+    def headers(self) -> dict[str, str]:
+        """What tells the server who asks."""
         return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from agent_loop.web.boot import Boot
     from server.secrets import Secret
 
-OPERATOR = "mk0r.operator"  # what `server.tools` looks for; importing it here would load the MCP library at start
 PAGE = Path(__file__).parent / "page"
 
 
@@ -38,6 +37,8 @@ class Mcp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._boot.parts is not None:
+            from server.tools import OPERATOR  # loaded with the parts; at the top it would hold up the start
+
             scope[OPERATOR] = self._api.is_operator(Request(scope))
             await self._boot.parts.mcp(scope, receive, send)
             return

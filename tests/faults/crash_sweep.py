@@ -18,7 +18,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from server import crash
 from server.settings import LEGS, LegName
@@ -29,12 +29,13 @@ from tests.faults.verdict import Verdict
 from tests.faults.worker import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from server.local.facts import StackFacts
     from tests.faults.lives import Lives
     from tests.faults.stores import Cluster
 
+C = TypeVar("C")
 Order = Literal["restart", "ask again", "two at once", "wakes"]
 ORDERS: dict[str, tuple[Order, ...]] = {
     "sqlite": ("restart", "ask again"),  # it has one server: a lock sees to it
@@ -202,17 +203,17 @@ class Plans:
         return Plan(**plan)  # type: ignore[arg-type]
 
 
-async def sweep(chosen: list[Case], shared: Sweep, *, at_once: int) -> list[tuple[Case, str]]:
+async def sweep(chosen: list[C], run: Callable[[C], Awaitable[None]], *, at_once: int) -> list[tuple[C, str]]:
     """Run them; the violations found."""
     room = asyncio.Semaphore(at_once)
-    bad: list[tuple[Case, str]] = []
+    bad: list[tuple[C, str]] = []
     done = 0
 
-    async def one(case: Case) -> None:
+    async def one(case: C) -> None:
         nonlocal done
         async with room:
             try:
-                await shared.run(case)
+                await run(case)
             except (AssertionError, TimeoutError, OSError) as error:
                 bad.append((case, f"{type(error).__name__}: {error}"))
         done += 1
@@ -236,7 +237,7 @@ async def main() -> int:
     began = time.monotonic()
     async with stage() as on:
         shared = Sweep(on.stack.facts, on.stack.home.stack_file, on.cluster, on.lives, on.folder)
-        bad = await sweep(chosen, shared, at_once=asked.at_once)
+        bad = await sweep(chosen, shared.run, at_once=asked.at_once)
     for case, why in bad:
         print(f"{case}\n  {why}")  # noqa: T201
     points = len({(case.point, case.occasion) for case in chosen})

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from server import crash
 from server.schema import POOL, SESSIONS
 from server.settings import LEGS
+from tests.faults.crash_sweep import sweep
 from tests.faults.lives import KILLED
 from tests.faults.stage import stage
 from tests.faults.stores import STORES
@@ -129,22 +130,6 @@ def _slugs(verdict: Verdict) -> list[str]:
         return [*connection.execute(sa.select(SESSIONS.c.slug)).scalars()]
 
 
-async def sweep(chosen: list[Case], on: Stage, *, at_once: int) -> list[tuple[Case, str]]:
-    """Run them; the violations found."""
-    room = asyncio.Semaphore(at_once)
-    bad: list[tuple[Case, str]] = []
-
-    async def one(case: Case) -> None:
-        async with room:
-            try:
-                await run(case, on)
-            except (AssertionError, TimeoutError, OSError) as error:
-                bad.append((case, f"{type(error).__name__}: {error}"))
-
-    await asyncio.gather(*(one(case) for case in chosen))
-    return bad
-
-
 async def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sample", type=int)
@@ -155,7 +140,7 @@ async def main() -> int:
     if asked.sample:
         chosen = Random(asked.seed).sample(chosen, min(asked.sample, len(chosen)))
     async with stage() as on:
-        bad = await sweep(chosen, on, at_once=asked.at_once)
+        bad = await sweep(chosen, lambda case: run(case, on), at_once=asked.at_once)
     for case, why in bad:
         print(f"{case}\n  {why}")  # noqa: T201
     print(f"{len(chosen) - len(bad)} of {len(chosen)} passed, seed {asked.seed}")  # noqa: T201

@@ -17,7 +17,7 @@ SERVER = Path(crash.__file__).parent
 async def test_whatever_dies_there_is_one_of_everything(shared: Sweep) -> None:
     seed = datetime.now(UTC).toordinal()
     chosen = Random(seed).sample(cases(seed), SAMPLE)
-    assert await sweep(chosen, shared, at_once=2) == [], f"seed {seed}"
+    assert await sweep(chosen, shared.run, at_once=2) == [], f"seed {seed}"
 
 
 def test_every_point_is_named_and_every_name_is_a_point() -> None:
