@@ -169,9 +169,10 @@ def _version1(mounts: dict[str, Path], own: dict[str, str], name: str) -> Groups
 
 def _works(groups: Groups) -> bool:
     """Whether a group can be made and a process get in: who may write is not always who may enter."""
+    trial = f"{TRIAL}-{os.getpid()}"  # another may be finding out at the same moment
     try:
-        group = groups.make(TRIAL, 64 << 20)
-        groups.made.pop(TRIAL)
+        group = groups.make(trial, 64 << 20)
+        groups.made.pop(trial)
         opened = group.admission()
     except OSError:
         return False
