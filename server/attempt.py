@@ -11,7 +11,7 @@ from server import dotenv
 from server.crash import nowhere
 from server.database import is_away, writing
 from server.errors import LegError
-from server.legs.retry import within
+from server.legs.deadline import within
 from server.log import provisioning
 from server.record import Leg, Problem
 from server.settings import VENDOR_OF, LegName
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 TRIES = 3
 LOOK_AGAIN_SECONDS = 1.0  # a create whose answer was lost may still be on its way
+WORTH_TELLING_SECONDS = 2.0
 
 
 class Attempts:
@@ -42,6 +43,7 @@ class Attempts:
         environment: Environment,
         *,
         budget_seconds: float,
+        queue_seconds: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
         at: Crash = nowhere,
     ) -> None:
@@ -50,6 +52,7 @@ class Attempts:
         self._legs = legs
         self._environment = environment
         self.budget_seconds = budget_seconds
+        self._queue_seconds = queue_seconds
         self._clock = clock
         self._at = at
 
@@ -70,7 +73,11 @@ class Attempts:
         """The one broad catch: no leg's failure may stop another."""
         intent: Intent | None = None
         try:
-            async with within(self.budget_seconds):
+            async with within(
+                self.budget_seconds,
+                queue_seconds=self._queue_seconds,
+                queued=lambda seconds: self._tell_of_queue(slug, name, seconds),
+            ):
                 for last in [False] * (TRIES - 1) + [True]:
                     intent = self._intend(slug, name, first=intent is None)
                     if intent is None:
@@ -102,6 +109,11 @@ class Attempts:
         intent = self._books.rounds.intend(slug, name, begun)
         self._books.events.wake(slug)
         return intent
+
+    def _tell_of_queue(self, slug: str, name: LegName, seconds: float) -> None:
+        if seconds >= WORTH_TELLING_SECONDS:
+            told = {"leg": name, "vendor": VENDOR_OF[name], "seconds": round(seconds)}
+            self._books.events.append(slug, "leg.queued", told)
 
     async def _try(self, name: LegName, intent: Intent) -> tuple[Leg, Resources]:
         """Look where an earlier attempt may have left something; make what is not there."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from server.errors import BadInput, UserError
-from server.legs.retry import within
+from server.legs.deadline import within
 from server.secrets import Secret
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from server.crash import nowhere
 from server.database import writing
 from server.errors import LegError
-from server.legs.retry import within
+from server.legs.deadline import within
 from server.settings import LEGS, VENDOR_OF, LegName
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from server.database import insert_new, now, upsert, writing
 from server.errors import BadInput
 from server.legs import refusals
-from server.legs.retry import seconds_left
+from server.legs.deadline import patience, queue
 from server.schema import SLOTS, TURNS
 
 if TYPE_CHECKING:
@@ -68,9 +68,10 @@ class VendorTurns:
         self._limits = limits
         self._clock = clock
         self._sleep = sleep
+        self._in_order = asyncio.Lock()  # who asks this server first has the earlier turn
 
     async def take(self) -> None:
-        """Wait for one's turn. Raises `LegError`, and takes none, when it would come after the leg's time is over."""
+        """Wait for one's turn. Raises `LegError`, and takes none, when that is longer than the leg may wait."""
         [turn] = await self.book(1)
         await self.until(turn)
 
@@ -80,10 +81,13 @@ class VendorTurns:
         What only makes sense together is booked together: else everybody's first call goes before anybody's second,
         and all of them run out of time in between.
         """
-        now = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
         if not self._limits:
-            return [now] * calls
-        return [now + wait for wait in await asyncio.to_thread(self.reserve, seconds_left(), calls)]
+            return [loop.time()] * calls
+        async with self._in_order:
+            waits = await asyncio.to_thread(self.reserve, patience(), calls)
+        queue(waits[-1])
+        return [loop.time() + wait for wait in waits]
 
     async def until(self, turn: float) -> None:
         """Wait for a turn that was booked."""

@@ -92,7 +92,8 @@ def provisioner(
 ) -> Provisioner:
     budget, clock = settings.leg_budget_seconds, time.monotonic
     environment = Environment(books, sandboxes, Checkout(sandboxes, repositories), clock=clock, at=at)
-    attempts = Attempts(books, legs, environment, budget_seconds=budget, clock=clock, at=at)
+    queue = settings.queue_seconds
+    attempts = Attempts(books, legs, environment, budget_seconds=budget, queue_seconds=queue, clock=clock, at=at)
     ending = Ending(books, legs, budget_seconds=budget, at=at)
     return Provisioner(books, attempts, environment, ending, durable, clock=clock, at=at)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from server.crash import nowhere
 from server.errors import LegError
-from server.legs.retry import within
+from server.legs.deadline import within
 from server.log import provisioning
 from server.settings import LEGS
 

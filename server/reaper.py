@@ -14,7 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from server.errors import LegError, UnknownSession
-from server.legs.retry import within
+from server.legs.deadline import within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

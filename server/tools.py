@@ -262,10 +262,11 @@ async def _with_progress(ctx: Context[Any, Any], bench: Workbench, slug: str, se
         while True:
             for event in await bench.events.wait(slug, seen, 5):
                 seen = event.seq
-                if event.type == "leg.finished":
-                    done += 1
+                done += event.type == "leg.finished"
+                if event.type in ("leg.queued", "leg.finished"):
                     legs = len(bench.sessions.by_slug(slug).services)
-                    await ctx.report_progress(done, legs, f"{event.data['leg']}: {event.data['outcome']}")
+                    said = event.data.get("outcome") or f"its turn comes in {event.data['seconds']} s"
+                    await ctx.report_progress(done, legs, f"{event.data['leg']}: {said}")
 
     telling = asyncio.create_task(tell())
     try:

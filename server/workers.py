@@ -10,10 +10,13 @@ import asyncio
 import logging
 import os
 import socket
+import threading
+import time
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
 from server.database import now, upsert, writing
 from server.schema import WORKERS
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 
 BEATS = 5  # so many of them missed, and a server is taken for dead
 FORGOTTEN_SECONDS = 3600.0
+STANDS_STILL_SECONDS = 60.0
+LAST_BEAT_SECONDS = 2.0
 
 
 def new_executor() -> str:
@@ -37,24 +42,52 @@ class Workers:
         self._engine = engine
         self._durable = durable
         self._alive_seconds = alive_seconds
+        self._pause_seconds = alive_seconds / BEATS
+        self._seen = time.monotonic()
 
     async def keep(self) -> None:
         """Beat and look after the others, for ever."""
+        ended = threading.Event()
+        beats = threading.Thread(target=self._beat_until, args=(ended,), name="heartbeat", daemon=True)
+        beats.start()
         try:
             while True:
-                await asyncio.to_thread(self.beat)
+                self._seen = time.monotonic()
                 await self.look()
-                await asyncio.sleep(self._alive_seconds / BEATS)
+                await asyncio.sleep(self._pause_seconds)
         except asyncio.CancelledError:
+            ended.set()
+            beats.join(LAST_BEAT_SECONDS)
             self._leave()
             raise
+        finally:
+            ended.set()
+
+    def _beat_until(self, ended: threading.Event) -> None:
+        """A server with much to do still lives: so its heart waits for no turn of the event loop or of the pool.
+
+        One whose loop stands still does not: whoever could finish its work shall have it.
+        """
+        while not ended.is_set():
+            try:
+                with self._engine.connect().execution_options(writes=True) as connection:
+                    while not ended.wait(self._pause_seconds):
+                        if time.monotonic() - self._seen < STANDS_STILL_SECONDS:
+                            with connection.begin():
+                                self._beat(connection)
+            except SQLAlchemyError as error:
+                logging.getLogger("mk0r").warning("a heartbeat was lost: %s", type(error).__name__)
+                ended.wait(self._pause_seconds)
 
     def beat(self) -> None:
         """This process lives. Before it has said so, it must not begin a workflow."""
         with writing(self._engine) as connection:
-            at = now(connection)
-            upsert(connection, WORKERS, {"executor": self._durable.executor}, {"beat_at": at})
-            connection.execute(sa.delete(WORKERS).where(WORKERS.c.beat_at < at - FORGOTTEN_SECONDS))
+            self._beat(connection)
+
+    def _beat(self, connection: sa.Connection) -> None:
+        at = now(connection)
+        upsert(connection, WORKERS, {"executor": self._durable.executor}, {"beat_at": at})
+        connection.execute(sa.delete(WORKERS).where(WORKERS.c.beat_at < at - FORGOTTEN_SECONDS))
 
     async def look(self) -> None:
         """Take over from everybody who has work and shows no life."""

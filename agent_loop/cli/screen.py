@@ -94,7 +94,9 @@ def spent(ms: float | None) -> str:
     """Milliseconds, as a person reads them."""
     if ms is None:
         return ""
-    return f"{ms:.0f} ms" if ms < 1000 else f"{ms / 1000:.1f} s"  # noqa: PLR2004 - a second
+    if ms < 1000:  # noqa: PLR2004 - a second
+        return f"{ms:.0f} ms"
+    return f"{ms / 1000:.1f} s" if ms < 120_000 else f"{ms / 60_000:.0f} min"  # noqa: PLR2004 - two minutes
 
 
 def table(rows: list[tuple[str, ...]]) -> list[str]:

@@ -44,6 +44,10 @@ class Story:
     def _leg_started(self, data: dict[str, Any]) -> None:
         self.screen.moving(f"  {data['leg']} ...")
 
+    def _leg_queued(self, data: dict[str, Any]) -> None:
+        wait = spent(1000 * data["seconds"])
+        self.screen.line(f"  {self.screen.mark(None)} {data['leg']:<10} waits for its turn at {data['vendor']}, {wait}")
+
     def _leg_finished(self, data: dict[str, Any]) -> None:
         lit = data["outcome"] in ("made", "found")
         skipped = data["outcome"] == "skipped"

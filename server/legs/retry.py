@@ -4,60 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
-from contextvars import ContextVar
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from math import inf
 from typing import TYPE_CHECKING
 
+from server.legs.deadline import seconds_left
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
     from random import Random
 
 TRIES = 4
 FIRST_PAUSE = 0.5  # doubled each time, then cut by up to half
-LONGEST_UNBOUNDED = 30.0  # what is waited where nobody set a time
-INSIST_SECONDS = 0.5
 # 1,000 sessions in an hour of a dead vendor ask it 1,090 times: once each, and what this allows.
 BUCKET = 30
 REFILL_SECONDS = 60.0
 SUCCESS_GIVES = 0.5
-
-_ends: ContextVar[float] = ContextVar("the leg's time ends", default=inf)
-
-
-@asynccontextmanager
-async def within(seconds: float) -> AsyncGenerator[None]:
-    """Bound what is awaited inside, `TimeoutError` past it; retries in there know how much is left."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None  # noqa: S101 - a context manager is entered by a task
-    token = _ends.set(loop.time() + seconds)
-    extra = 0
-
-    def insist() -> None:
-        # A cancellation can get lost where an SDK uses `asyncio.wait_for` (Python 3.11), so one is not enough.
-        nonlocal extra, insisting
-        extra += task.cancel()
-        insisting = loop.call_later(INSIST_SECONDS, insist)
-
-    insisting = loop.call_later(seconds + INSIST_SECONDS, insist)
-    try:
-        async with asyncio.timeout(seconds):
-            try:
-                yield
-            finally:
-                insisting.cancel()
-                for _ in range(extra):
-                    task.uncancel()
-    finally:
-        _ends.reset(token)
-
-
-def seconds_left() -> float:
-    """Of the time set by the innermost `within`."""
-    ends = _ends.get()
-    return LONGEST_UNBOUNDED if ends == inf else ends - asyncio.get_running_loop().time()
 
 
 class Retries:

@@ -130,5 +130,5 @@ def test_the_password_goes_to_psql_by_environment_and_is_decoded() -> None:
 
 
 def test_times_and_tables_read_well() -> None:
-    assert [spent(None), spent(12.4), spent(1234)] == ["", "12 ms", "1.2 s"]
+    assert [spent(ms) for ms in (None, 12.4, 1234, 610_000)] == ["", "12 ms", "1.2 s", "10 min"]
     assert table([("A", "B"), ("long", "c")]) == ["A     B", "long  c"]

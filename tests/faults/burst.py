@@ -37,7 +37,6 @@ FULL = 0.95
 IN_ORDER = 0.98
 ASKING_AT_ONCE = 50
 PATIENCE_SECONDS = 3600.0
-WORKERS_ALIVE_SECONDS = 15.0
 
 
 def faster(text: str, factor: int) -> str:
@@ -145,7 +144,6 @@ async def work(run: Run, asked: argparse.Namespace) -> None:
     async with stage() as on:
         url = on.cluster.new_database()
         ours: dict[str, Any] = {f"MK0R_{name.upper()}": text for name, text in our_limits(factor).items()}
-        ours |= {"MK0R_LEG_BUDGET_SECONDS": "3600", "MK0R_WORKER_ALIVE_SECONDS": str(WORKERS_ALIVE_SECONDS)}
         async with (
             Verdict.over(on.stack.facts, url) as verdict,
             strict(on, factor),

@@ -23,10 +23,11 @@ import httpx
 from server import parts
 from server.errors import LegError
 from server.legs import Intent
+from server.legs.deadline import within
 from server.legs.github import GitHubLeg
 from server.legs.neon import NeonLeg
 from server.legs.resend import ResendLeg
-from server.legs.retry import Retries, within
+from server.legs.retry import Retries
 from server.legs.vendor import LARGEST_BODY, Vendor
 from server.secrets import Secret
 from server.settings import Settings

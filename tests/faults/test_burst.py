@@ -15,7 +15,7 @@ from tests.faults.verdict import Verdict
 if TYPE_CHECKING:
     from tests.faults.stage import Stage
 
-SESSIONS, FASTER = 12, 4
+SESSIONS, FASTER = 16, 4
 
 
 async def test_vendors_that_keep_to_their_limits_turn_nobody_away(staged: Stage) -> None:
@@ -29,6 +29,10 @@ async def test_vendors_that_keep_to_their_limits_turn_nobody_away(staged: Stage)
             served = await burst(
                 staged, verdict, SESSIONS, lambda _, key: core.provisioner.start(key.slug, SERVICES), FASTER
             )
+            stories = [core.events.since(session.slug, 0) for session in core.sessions.all()]
             for session in core.sessions.all():
                 await core.provisioner.destroy(session.slug)
     assert served.refused == {}
+    queued = [event.data for story in stories for event in story if event.type == "leg.queued"]
+    assert {told["leg"] for told in queued} >= {"mail"}, "who waits for a turn is told so"
+    assert max(told["seconds"] for told in queued if told["leg"] == "mail") <= SESSIONS / FASTER

@@ -14,7 +14,7 @@ import pytest
 
 from server import limits
 from server.errors import BadInput, LegError
-from server.legs.retry import within
+from server.legs.deadline import seconds_left, within
 from server.limits import VendorTurns
 from server.settings import Settings
 
@@ -122,6 +122,29 @@ async def test_the_leg_is_told_at_once_that_its_time_will_not_do(books: Books) -
             await one.take()
             with pytest.raises(LegError, match="takes no more requests for 60 minutes"):
                 await one.take()
+
+
+async def test_the_wait_for_a_turn_is_not_of_the_legs_time(books: Books) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    one = VendorTurns(books.engine, "GitHub", limits.read("1/m"), sleep=sleep)
+    async with within(5, queue_seconds=100):
+        for _ in range(2):
+            await one.take()
+        assert slept == pytest.approx([62], abs=1)
+        assert 62 < seconds_left() < 67, "it stood still until its turn"
+        with pytest.raises(LegError, match="takes no more requests for 2 minutes"):
+            await one.take()
+
+
+async def test_who_asks_a_server_first_has_the_earlier_turn(books: Books) -> None:
+    one = turns(books, "1/m")
+    async with within(10, queue_seconds=1e6):
+        booked = await asyncio.gather(*(one.book(1) for _ in range(40)))
+    assert booked == sorted(booked)
 
 
 async def test_when_the_vendor_asks_for_quiet_all_servers_are_quiet(books: Books) -> None:

@@ -12,7 +12,8 @@ import pytest
 import respx
 
 from server.errors import LegError
-from server.legs.retry import BUCKET, Retries, within
+from server.legs.deadline import within
+from server.legs.retry import BUCKET, Retries
 from server.legs.vendor import LARGEST_BODY, Dialect, Vendor
 from server.secrets import Secret
 

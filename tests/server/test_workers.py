@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -9,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from server.database import is_away, open_engine
+from server.schema import WORKERS
 from server.workers import Workers
 
 if TYPE_CHECKING:
@@ -36,6 +39,26 @@ async def test_a_server_too_busy_to_say_that_it_lives_does_not_take_over_from_it
     await Workers(books, cast("Durable", engine)).look()  # nobody ever said that it lives
     books.dispose()
     assert engine.taken == [{"another"}]
+
+
+async def test_a_server_whose_loop_has_no_moment_to_spare_says_that_it_lives(cluster: Cluster) -> None:
+    books = open_engine(cluster.new_database())
+    workers = Workers(books, cast("Durable", Engine()), alive_seconds=0.5)
+    keeping = asyncio.create_task(workers.keep())
+    await asyncio.sleep(0)  # from here on the loop is ours alone
+
+    def beat_at() -> float:
+        with books.connect() as connection:
+            return connection.execute(sa.select(sa.func.max(WORKERS.c.beat_at))).scalar() or 0.0
+
+    for _ in range(3):
+        before, until = beat_at(), time.monotonic() + 20
+        while beat_at() == before:
+            assert time.monotonic() < until
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
+    assert beat_at() == 0.0, "nobody waits for one that ended in order"
+    books.dispose()
 
 
 def test_a_transaction_we_slept_in_is_one_to_do_over(cluster: Cluster) -> None:

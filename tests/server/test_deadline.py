@@ -1,4 +1,4 @@
-"""The leg's time: it ends what is awaited in it, even what loses a cancellation."""
+"""The leg's time: it ends what is awaited in it, even what loses a cancellation, and stands still in a queue."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from server.legs.retry import seconds_left, within
+from server.legs.deadline import patience, queue, seconds_left, within
 
 
 async def test_what_takes_too_long_is_ended() -> None:
@@ -61,3 +61,26 @@ async def test_what_is_left_is_known_inside() -> None:
             assert seconds_left() <= 5
         assert seconds_left() > 90
     assert seconds_left() == outside
+
+
+async def test_a_wait_that_is_known_beforehand_does_not_count() -> None:
+    heard: list[float] = []
+    async with within(0.01, queue_seconds=50, queued=heard.append):
+        assert patience() == 50
+        queue(30)
+        assert 29 < seconds_left() <= 30.01
+        await asyncio.sleep(0.02)  # past what was its end
+        assert patience() > 29, "what is left of the time will do too"
+        queue(25)
+        assert seconds_left() <= 30, "it stands still for no longer than it may"
+    assert heard == [30]
+
+
+async def test_a_prolonged_time_still_ends() -> None:
+    async def queue_and_hang() -> None:
+        async with within(0.01, queue_seconds=1):
+            queue(0.02)
+            await asyncio.sleep(10)
+
+    with pytest.raises(TimeoutError):
+        await queue_and_hang()
