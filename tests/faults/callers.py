@@ -147,8 +147,8 @@ async def grounds(on: Stage) -> AsyncGenerator[Mapping[str, Ground]]:
             home.make()
             url, hosted = on.new_store(store, home.root)
             verdict = await closing.enter_async_context(Verdict.over(on.stack.facts, url))
-            # Nobody dies here, so nobody shall take a busy server for dead.
-            settings = {"MK0R_LEG_BUDGET_SECONDS": "60", "MK0R_WORKER_ALIVE_SECONDS": "60"}
+            # As by default: nobody dies here, and a busy server is not taken for dead.
+            settings = {"MK0R_LEG_BUDGET_SECONDS": "60", "MK0R_WORKER_ALIVE_SECONDS": "15"}
             environ = environment(on.stack.facts, verdict, hosted, **settings)
             made[store] = Ground(verdict, await closing.enter_async_context(servers(on, folder, count, environ)))
         yield made

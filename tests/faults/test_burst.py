@@ -15,7 +15,7 @@ from tests.faults.verdict import Verdict
 if TYPE_CHECKING:
     from tests.faults.stage import Stage
 
-SESSIONS, FASTER = 16, 4
+SESSIONS, FASTER = 12, 2
 
 
 async def test_vendors_that_keep_to_their_limits_turn_nobody_away(staged: Stage) -> None:
