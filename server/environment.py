@@ -80,7 +80,9 @@ class Environment:
         session = self._sessions.by_slug(slug)
         try:
             if "commit" in session.leg("vm").reference and session.sandbox_id is not None:
-                await self._checkout.install(session.sandbox_id)  # before the write, which restarts the app
+                if not await self._checkout.install(session.sandbox_id):  # before the write, which restarts the app
+                    self._books.events.append(slug, "packages.missing", {})
+                    provisioning(slug, "packages missing")
             names = await self._write(session)
         except LegError as error:
             return Problem.of(error).model_dump()

@@ -69,7 +69,8 @@ def new_vm(session: Session) -> str:
     """What happened, for the caller of a session whose VM was replaced."""
     commit = session.leg("vm").reference.get("commit")
     code = (
-        f"/app is commit {commit[:12]}, the last one pushed: whatever was not pushed is lost."
+        f"/app is commit {commit[:12]}, the last one pushed: whatever was not pushed is lost. "
+        "If one of its packages is missing, run `npm install`."
         if commit
         else "Nothing was ever pushed, so /app is the starter again: what was in it is lost."
     )

@@ -65,6 +65,9 @@ class Story:
     def _code_restored(self, data: dict[str, Any]) -> None:
         self.screen.line(f"  {self.screen.mark(True)} /app       as last pushed, {clean(data['commit'])[:8]}")
 
+    def _packages_missing(self, _: dict[str, Any]) -> None:
+        self.screen.line(f"  {self.screen.mark(False)} packages   npm install failed in the new VM; run it there again")
+
     def _env_written(self, data: dict[str, Any]) -> None:
         self.screen.line(f"  {self.screen.mark(True)} /app/.env   {len(data['names'])} names {spent(data['ms']):>7}")
 

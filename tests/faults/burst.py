@@ -3,7 +3,8 @@
     python -m tests.faults.burst [--seed S] [--count N] [--faster F] [--json]
 
 The limits are the vendors' own, and ours the defaults, all `--faster` times as many calls in the same time: the ratio
-stays. The tightest is the mail's. Told are calls turned away, its throughput as the vendor saw it, and whether who
+stays. The tightest is the mail's. What the Neon and GitHub twins make is real and costs this machine's processors, so
+ours for these two are spread over the seconds too, as an operator may set them. Told are calls turned away, its throughput as the vendor saw it, and whether who
 asked first was served first.
 """
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from server.record import SessionKey
 
 VENDORS = ("neon", "resend", "github")
+SPREAD = {"neon": "5/s", "github": "2/s"}
 FULL = 0.95
 IN_ORDER = 0.98
 ASKING_AT_ONCE = 50
@@ -45,9 +47,10 @@ def faster(text: str, factor: int) -> str:
 
 
 def our_limits(factor: int) -> dict[str, str]:
-    """The defaults of the settings, by field."""
+    """The defaults of the settings, by field, spread."""
     settings = Settings()
-    return {f"limit_{vendor}": faster(getattr(settings, f"limit_{vendor}"), factor) for vendor in VENDORS}
+    texts = {vendor: f"{getattr(settings, f'limit_{vendor}')} {SPREAD.get(vendor, '')}" for vendor in VENDORS}
+    return {f"limit_{vendor}": faster(text.strip(), factor) for vendor, text in texts.items()}
 
 
 @asynccontextmanager
@@ -175,7 +178,7 @@ async def work(run: Run, asked: argparse.Namespace) -> None:
 
 
 def more(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--faster", type=int, default=6, help="so many times the vendors' calls in the same time")
+    parser.add_argument("--faster", type=int, default=4, help="so many times the vendors' calls in the same time")
 
 
 if __name__ == "__main__":

@@ -124,6 +124,18 @@ async def test_packages_that_the_image_has_not_are_installed(caller: Caller) -> 
     assert await caller.run("node -p 'require(\"word\")'") == "7\n"
 
 
+async def test_packages_that_cannot_be_installed_are_told_of_and_lose_nothing_else(caller: Caller) -> None:
+    package = json.loads((await caller.call("read_file", path="package.json"))["content"])
+    package["dependencies"]["lost"] = "file:./lost.tgz"
+    await caller.call("write_files", files=[{"path": "package.json", "content": json.dumps(package)}])
+    await caller.call("git_push", message="A package that is nowhere")
+    await caller.lose_vm()
+    assert "rows.mjs" in await caller.run("ls; ls /app/.env")
+    assert caller.session.state == "ready"
+    told = [event.type for event in caller.core.events.since(caller.session.slug, 0)]
+    assert told[told.index("code.restored") :].count("packages.missing") == 1
+
+
 async def test_a_repository_that_cannot_be_read_leaves_no_vm_that_looks_whole(caller: Caller, stack: Stack) -> None:
     await caller.lose_vm()
     await stack.fault("github", path=".*/info/refs", status=503)

@@ -30,6 +30,7 @@ const TELLERS = {
     phone.say("Another machine is being made.");
   },
   "code.restored": ({ commit }) => story.say(`The code is as it was last pushed (${commit.slice(0, 8)})`, "on"),
+  "packages.missing": () => story.say("npm install failed in the new machine; it wants running again", "failed"),
   "env.written": ({ names, ms }) => story.say(`${names.length} names written to /app/.env`, "on", ms),
   provisioned: (_, session) => places(session),
   "preview.ready": ({ url, ms }, session) => {
