@@ -80,9 +80,7 @@ class Environment:
         session = self._sessions.by_slug(slug)
         try:
             if "commit" in session.leg("vm").reference and session.sandbox_id is not None:
-                if not await self._checkout.install(session.sandbox_id):  # before the write, which restarts the app
-                    self._books.events.append(slug, "packages.missing", {})
-                    provisioning(slug, "packages missing")
+                await self._install_packages(slug, session.sandbox_id)  # before the write, which restarts the app
             names = await self._write(session)
         except LegError as error:
             return Problem.of(error).model_dump()
@@ -91,6 +89,12 @@ class Environment:
             self._books.events.append(slug, "env.written", {"names": names, "ms": ms})
             provisioning(slug, "env", names=",".join(names), ms=ms)
         return {}
+
+    async def _install_packages(self, slug: str, sandbox_id: str) -> None:
+        """Without them the app may not start; the VM and everything else works, so it is told and no more."""
+        if not await self._checkout.install(sandbox_id):
+            self._books.events.append(slug, "packages.missing", {})
+            provisioning(slug, "packages missing")
 
     async def _write(self, session: Session) -> list[str]:
         """Write until what was written is still so afterwards: another round may have ended meanwhile."""

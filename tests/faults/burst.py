@@ -4,8 +4,8 @@
 
 The limits are the vendors' own, and ours the defaults, all `--faster` times as many calls in the same time: the ratio
 stays. The tightest is the mail's. What the Neon and GitHub twins make is real and costs this machine's processors, so
-ours for these two are spread over the seconds too, as an operator may set them. Told are calls turned away, its throughput as the vendor saw it, and whether who
-asked first was served first.
+ours for these two are spread over the seconds too, as an operator may set them. Told are calls turned away, the mail's
+throughput as the vendor saw it, and whether who asked first was served first.
 """
 
 from __future__ import annotations
