@@ -107,11 +107,12 @@ class NeonLeg:
         }
         if self._settings.neon_org_id:
             project["org_id"] = self._settings.neon_org_id
-        answer = await self._vendor.call("POST", "/projects", {"project": project})
+        first, second = await self._vendor.book(2)  # to make it, and to hear that it is ready
+        answer = await self._vendor.call("POST", "/projects", {"project": project}, turn=first)
         created = self._vendor.read(_Created, answer.body, made=True)
         uris = self._vendor.read(_Uris, answer.body, made=True)
         self._at("database.created")
-        await self._settled(created.project.id, created.operations)
+        await self._settled(created.project.id, created.operations, turn=second)
         return self._resources(created.project.id, uris.connection_uris[0].uri)
 
     async def find(self, intent: Intent) -> Resources | None:
@@ -161,17 +162,20 @@ class NeonLeg:
                 raise self._vendor.incomplete()
             query["cursor"] = cursor
 
-    async def _settled(self, project_id: str, operations: list[_Operation]) -> None:
+    async def _settled(self, project_id: str, operations: list[_Operation], *, turn: float | None = None) -> None:
         """Neon: "wait until the operations are finished before attempting to connect"."""
         waited_for = {operation.id for operation in operations if operation.status not in DONE}
         while waited_for:
             await asyncio.sleep(POLL_SECONDS)
             # One request for all of them; the newest come first.
-            page = await self._get(_Operations, f"/projects/{project_id}/operations")
+            page = await self._get(_Operations, f"/projects/{project_id}/operations", turn=turn)
+            turn = None
             waited_for -= {operation.id for operation in page.operations if operation.status in DONE}
 
-    async def _get(self, model: Any, path: str, query: dict[str, str] | None = None) -> Any:
-        return self._vendor.read(model, (await self._vendor.call("GET", path, query=query)).body)
+    async def _get(
+        self, model: Any, path: str, query: dict[str, str] | None = None, *, turn: float | None = None
+    ) -> Any:
+        return self._vendor.read(model, (await self._vendor.call("GET", path, query=query, turn=turn)).body)
 
     def _resources(self, project_id: str, uri: str) -> Resources:
         parts = urlsplit(uri)
