@@ -95,7 +95,8 @@ def provisioner(
     queue = settings.queue_seconds
     attempts = Attempts(books, legs, environment, budget_seconds=budget, queue_seconds=queue, clock=clock, at=at)
     ending = Ending(books, legs, budget_seconds=budget, at=at)
-    return Provisioner(books, attempts, environment, ending, durable, clock=clock, at=at)
+    at_once = settings.sessions_at_once
+    return Provisioner(books, attempts, environment, ending, durable, at_once=at_once, clock=clock, at=at)
 
 
 def pool(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from server.log import provisioning
 from server.record import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable
 
     import sqlalchemy as sa
 
@@ -42,9 +43,12 @@ class Provisioner:
         ending: Ending,
         durable: Durable,
         *,
+        at_once: int,
         clock: Callable[[], float],
         at: Crash = nowhere,
     ) -> None:
+        self._room = asyncio.Semaphore(at_once)
+        self._waiting = 0
         self._books = books
         self._sessions = books.sessions
         self._environment = environment
@@ -91,13 +95,32 @@ class Provisioner:
     async def story(self, slug: str, names: list[LegName], generation: int = 0) -> None:
         """The workflow. Each leg is one durable step; a step answers with references, never with secrets."""
         began = self._clock()
-        provisioning(slug, "start", legs=",".join(names))
         insist = self._durable.insist
-        await _all(insist(f"leg:{name}", self.attempts.run, slug, name) for name in names)
-        problem = await insist("environment", self._environment.write, slug)
-        await insist("finish", self._finish, slug, generation, problem, began)
+        async with self._admitted(slug):
+            provisioning(slug, "start", legs=",".join(names))
+            await _all(insist(f"leg:{name}", self.attempts.run, slug, name) for name in names)
+            problem = await insist("environment", self._environment.write, slug)
+            await insist("finish", self._finish, slug, generation, problem, began)
         await insist("preview", self._await_preview, slug, began)
         await self._ensure(self._sessions.by_slug(slug))
+
+    @asynccontextmanager
+    async def _admitted(self, slug: str) -> AsyncGenerator[None]:
+        """In the order asked, and no more at once than this server can serve: else all of them run out of time."""
+        if self._room.locked():
+            self._waiting += 1
+            self._books.events.append(slug, "queued", {"ahead": self._waiting})
+            self._books.events.wake(slug)
+            try:
+                await self._room.acquire()
+            finally:
+                self._waiting -= 1
+        else:
+            await self._room.acquire()
+        try:
+            yield
+        finally:
+            self._room.release()
 
     async def _finish(self, slug: str, generation: int, problem: dict[str, Any], began: float) -> None:
         """The round's end, and the session's state by what stands. A VM that took no `.env` does not stand."""

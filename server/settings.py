@@ -78,6 +78,8 @@ class Settings(BaseSettings):
     leg_budget_seconds: float = Field(default=60, gt=0, validation_alias=_named("MK0R_LEG_BUDGET_SECONDS"))
     queue_seconds: float = Field(default=7200, ge=0, validation_alias=_named("MK0R_QUEUE_SECONDS"))
     """A leg waits so long for its turns at a vendor; that is not of its budget."""
+    sessions_at_once: int = Field(default=128, ge=1, validation_alias=_named("MK0R_SESSIONS_AT_ONCE"))
+    """So many one server provisions at a time; the others wait in the order they came."""
     session_ttl_hours: float = Field(default=0, ge=0, validation_alias=_named("MK0R_SESSION_TTL_HOURS"))
     """Sessions unused for so long are abandoned, and the reaper may end them; 0 keeps them for ever."""
     reap_every_minutes: float = Field(default=0, ge=0, validation_alias=_named("MK0R_REAP_EVERY_MINUTES"))

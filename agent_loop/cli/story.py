@@ -41,6 +41,9 @@ class Story:
         if data.get("ahead"):
             self.screen.line(self.screen.paint("  made ahead; it was waiting", DIM))
 
+    def _queued(self, data: dict[str, Any]) -> None:
+        self.screen.line(f"  {self.screen.mark(None)} many ask at once: {data['ahead']} are before this one")
+
     def _leg_started(self, data: dict[str, Any]) -> None:
         self.screen.moving(f"  {data['leg']} ...")
 

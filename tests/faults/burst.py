@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 VENDORS = ("neon", "resend", "github")
 SPREAD = {"neon": "5/s", "github": "2/s"}
+AT_ONCE = "32"
 FULL = 0.95
 IN_ORDER = 0.98
 ASKING_AT_ONCE = 50
@@ -147,6 +148,7 @@ async def work(run: Run, asked: argparse.Namespace) -> None:
     async with stage() as on:
         url = on.cluster.new_database()
         ours: dict[str, Any] = {f"MK0R_{name.upper()}": text for name, text in our_limits(factor).items()}
+        ours["MK0R_SESSIONS_AT_ONCE"] = AT_ONCE  # the twins' work is on the same processors
         async with (
             Verdict.over(on.stack.facts, url) as verdict,
             strict(on, factor),

@@ -1,0 +1,63 @@
+"""More sessions asked for at once than a server can serve: the others wait, in order, and are told so."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from server.app import open_core
+from server.local.home import Home
+from server.local.stack import settings_from
+from server.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from server.app import Core
+    from tests.conftest import Stack
+
+AT_ONCE, ASKED = 2, 5
+
+
+@pytest.fixture
+async def small(stack: Stack, tmp_path: Path) -> AsyncIterator[Core]:
+    """A server that provisions two sessions at a time."""
+    changes = {"sessions_at_once": AT_ONCE}
+    settings = Settings().with_local(settings_from(stack.facts)).model_copy(update=changes)
+    async with open_core(settings, Home(tmp_path)) as core:
+        core.durable.launch()
+        yield core
+        await stack.heal()
+        for session in core.sessions.all():
+            await core.provisioner.destroy(session.slug)
+
+
+async def test_no_more_are_provisioned_at_once_than_the_server_serves(small: Core, stack: Stack) -> None:
+    await stack.fault("github", method="POST", path="/user/repos|/orgs/[^/]+/repos", hold="full")
+    slugs: list[str] = []
+    for _ in range(ASKED):
+        key = small.sessions.mint()
+        small.sessions.open(key, services=("git",))
+        await small.provisioner.start(key.slug, ["git"])
+        slugs.append(key.slug)
+        await _told(small, key.slug, "leg.started" if len(slugs) <= AT_ONCE else "queued")
+    async with asyncio.timeout(10):
+        while (await stack.twin("github", "GET", "held"))["held"] != {"full": AT_ONCE}:  # noqa: ASYNC110 - a twin's
+            await asyncio.sleep(0.02)
+    queued = [event.data["ahead"] for slug in slugs for event in small.events.since(slug, 0) if event.type == "queued"]
+    assert queued == [1, 2, 3]
+    await stack.twin("github", "POST", "release", {"name": "full"})
+    await stack.heal()
+    for slug in slugs:
+        assert (await small.provisioner.wait(slug, 30)).state == "ready"
+    began = {slug: next(e.at for e in small.events.since(slug, 0) if e.type == "leg.started") for slug in slugs}
+    assert sorted(slugs, key=lambda slug: began[slug]) == slugs
+
+
+async def _told(core: Core, slug: str, event: str) -> None:
+    async with asyncio.timeout(10):
+        while event not in {each.type for each in core.events.since(slug, 0)}:
+            await core.events.wait(slug, core.events.last(slug), 1)
