@@ -50,29 +50,30 @@ class Killing:
     @asynccontextmanager
     async def going_on(self) -> AsyncGenerator[None]:
         """Kill, and mend, while the block runs."""
-        tasks = [asyncio.create_task(work()) for work in (self._go_on, self._keep_mending)]
+        over = asyncio.Event()  # what is just being killed or mended is so to its end
+        tasks = [asyncio.create_task(work(over)) for work in (self._go_on, self._keep_mending)]
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
+            over.set()
             for ended in await asyncio.gather(*tasks, return_exceptions=True):
                 if isinstance(ended, Exception):
                     raise ended
 
-    async def _go_on(self) -> None:
-        while True:
-            await asyncio.sleep(min(self._random.expovariate(1 / self._pause), LONGEST_PAUSES * self._pause))
+    async def _go_on(self, over: asyncio.Event) -> None:
+        while not await _within(self._random_pause(), over):
             target, server = self._random.choice(TARGETS), self._random.choice(self._servers)
             self._down_until = time.monotonic() + self._random.uniform(0, DOWN_SECONDS)
             self.kills[target] += await self._kill(target, server)
 
-    async def _keep_mending(self) -> None:
-        while True:
+    def _random_pause(self) -> float:
+        return min(self._random.expovariate(1 / self._pause), LONGEST_PAUSES * self._pause)
+
+    async def _keep_mending(self, over: asyncio.Event) -> None:
+        while not await _within(0.1, over):
             if time.monotonic() >= self._down_until:
                 with suppress(*PASSING):
                     await self._mend()
-            await asyncio.sleep(0.1)
 
     async def _kill(self, target: str, server: Server) -> bool:
         """Whether it was there to be killed."""
@@ -116,6 +117,14 @@ class Killing:
                     await asyncio.sleep(0.2)
                 else:
                     return
+
+
+async def _within(seconds: float, over: asyncio.Event) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            return await over.wait()
+    except TimeoutError:
+        return False
 
 
 def _postmaster(home: Home) -> int | None:
