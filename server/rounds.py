@@ -104,16 +104,15 @@ class Rounds:
 
     def record(self, connection: sa.Connection, slug: str, leg: Leg, attempt: int) -> bool:
         """Save what came of an attempt. False, and nothing saved, when a later one or the session's end overtook it."""
-        ending = is_ending(connection, slug)
-        newest = sa.and_(LEGS.c.slug == slug, LEGS.c.name == leg.name, LEGS.c.attempt == attempt)
-        if ending or connection.execute(sa.update(LEGS).where(newest).values(_came_to(leg))).rowcount != 1:
+        if is_ending(connection, slug):
+            return False
+        came = {"of": slug, "leg": leg.name, "at": attempt, **_came_to(leg)}
+        if connection.execute(_RECORD, came).rowcount != 1:
             return False
         if leg.stands:
             # Two servers at one leg: the round may have ended without this. A round for nothing writes `.env` and
             # says what the session is now.
-            over = sa.and_(SESSIONS.c.slug == slug, SESSIONS.c.state.in_(("partial", "failed")))
-            anew: dict[str, object] = {"state": "provisioning", "generation": SESSIONS.c.generation + 1, "round": []}
-            connection.execute(sa.update(SESSIONS).where(over).values(**anew))
+            connection.execute(_BEGIN_FOR_NOTHING, {"of": slug})
         return True
 
     def lose(self, connection: sa.Connection, slug: str, sandbox_id: str) -> bool:
@@ -150,6 +149,17 @@ _FIRST_INTENT = sa.insert(LEGS)
 _INTEND = (
     sa.update(LEGS).where(_KEY).values(attempt=sa.bindparam("next"), intent_at=sa.bindparam("now"), outcome=sa.null())
 )
+_FAIL = (
+    sa.update(LEGS)
+    .where(_KEY)
+    .values(outcome=sa.bindparam("came_to", type_=LEGS.c.outcome.type), life=LEGS.c.life + sa.bindparam("lives"))
+)
+_RECORD = _FAIL.where(LEGS.c.attempt == sa.bindparam("at"))
+_BEGIN_FOR_NOTHING = (
+    sa.update(SESSIONS)
+    .where(SESSIONS.c.slug == sa.bindparam("of"), SESSIONS.c.state.in_(("partial", "failed")))
+    .values(state="provisioning", generation=SESSIONS.c.generation + 1, round=[])
+)
 
 _NO_OUTCOME = Problem(
     code="internal",
@@ -163,15 +173,13 @@ def _fail(connection: sa.Connection, slug: str, leg: Leg, problem: Problem) -> N
     """What it refers to stays on record: it has to be found again, or removed."""
     failed = leg.model_copy(update={"outcome": "failed", "error": problem})
     insert_new(connection, LEGS, {"slug": slug, "name": leg.name})
-    key = sa.and_(LEGS.c.slug == slug, LEGS.c.name == leg.name)
-    connection.execute(sa.update(LEGS).where(key).values(_came_to(failed)))
+    connection.execute(_FAIL, {"of": slug, "leg": leg.name, **_came_to(failed)})
 
 
 def _came_to(leg: Leg) -> dict[str, object]:
     """What is saved of it. Where E2B has lost what this life's key made, that key must not be used again."""
-    outcome = leg.model_dump(mode="json")
     lost = leg.error is not None and leg.error.code == GONE
-    return {"outcome": outcome, "life": LEGS.c.life + 1} if lost else {"outcome": outcome}
+    return {"came_to": leg.model_dump(mode="json"), "lives": int(lost)}
 
 
 def _under_way(session: Session) -> bool:
