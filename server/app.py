@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
     from mcp.server import MCPServer
 
-    from server.books import Books
+    from server.books.books import Books
+    from server.books.sessions import Sessions
+    from server.books.store import Events, Vault
     from server.contacts import Contacts
     from server.crash import Crash
     from server.durable import Durable
     from server.local.home import Home
-    from server.machines import Machines
-    from server.pool import Pool
+    from server.pool.pool import Pool
     from server.provision import Provisioner
     from server.reaper import Reaper
     from server.schedules import Schedules
-    from server.sessions import Sessions
     from server.settings import Settings
-    from server.store import Events, Vault
+    from server.vm.machines import Machines
     from server.vm.sandbox import Sandboxes
     from server.workbench import Workbench
 
@@ -75,15 +75,15 @@ async def open_core(
     import httpx
 
     from server import parts
-    from server.books import Books
+    from server.books.books import Books
+    from server.books.database import open_engine, open_journal
     from server.contacts import Contacts
-    from server.database import open_engine, open_journal
     from server.durable import Durable
     from server.git import GitPush
     from server.log import set_up
-    from server.machines import Machines
-    from server.repository import Repositories
     from server.schedules import Schedules
+    from server.vm.machines import Machines
+    from server.vm.repository import Repositories
     from server.vm.sandbox import Sandboxes
     from server.workbench import Workbench
     from server.workers import Workers, new_executor

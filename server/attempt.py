@@ -8,12 +8,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from server import dotenv
+from server.books.database import is_away, writing
+from server.books.record import Leg, Problem
 from server.crash import nowhere
-from server.database import is_away, writing
 from server.errors import LegError
 from server.legs.deadline import within
 from server.log import provisioning
-from server.record import Leg, Problem
 from server.settings import VENDOR_OF, LegName
 
 if TYPE_CHECKING:
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-    from server.books import Books
+    from server.books.books import Books
+    from server.books.record import Session
     from server.crash import Crash
     from server.environment import Environment
     from server.legs import Intent, Resources
     from server.legs import Leg as VendorLeg
-    from server.record import Session
 
 TRIES = 3
 LOOK_AGAIN_SECONDS = 1.0  # a create whose answer was lost may still be on its way

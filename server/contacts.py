@@ -15,9 +15,9 @@ from server.legs.deadline import within
 from server.secrets import Secret
 
 if TYPE_CHECKING:
+    from server.books.sessions import Sessions
+    from server.books.store import Vault
     from server.legs.vendor import Vendor
-    from server.sessions import Sessions
-    from server.store import Vault
 
 TOKEN = "MK0R_CONTACTS_TOKEN"  # noqa: S105 - a name
 SECONDS = 15.0

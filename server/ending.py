@@ -7,8 +7,8 @@ import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from server.books.database import writing
 from server.crash import nowhere
-from server.database import writing
 from server.errors import LegError
 from server.legs.deadline import within
 from server.settings import LEGS, VENDOR_OF, LegName
@@ -16,10 +16,10 @@ from server.settings import LEGS, VENDOR_OF, LegName
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from server.books import Books
+    from server.books.books import Books
+    from server.books.record import Session
     from server.crash import Crash
     from server.legs import Leg as VendorLeg
-    from server.record import Session
 
 BROKEN_OFF = timedelta(minutes=5)  # whoever began to remove it surely does so no more
 

@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from server import dotenv
+from server.books.record import Problem
 from server.crash import nowhere
 from server.errors import LegError, UnknownSession
 from server.log import provisioning
-from server.record import Problem
 from server.vm.errors import GONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from server.books import Books
-    from server.checkout import Checkout
+    from server.books.books import Books
+    from server.books.record import Session
     from server.crash import Crash
     from server.legs import Intent, Resources
-    from server.record import Session
+    from server.vm.checkout import Checkout
     from server.vm.sandbox import Sandboxes
 
 SKILL = Path(__file__).parent.parent / "skills" / "backend-services"

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server.errors import LegError, UserError
-from server.repository import BRANCH, LARGEST_BUNDLE, SECONDS, git, git_bytes
+from server.vm.repository import BRANCH, LARGEST_BUNDLE, SECONDS, git, git_bytes
 
 if TYPE_CHECKING:
-    from server.repository import Repositories
+    from server.books.sessions import Session
     from server.secrets import Secret
-    from server.sessions import Session
+    from server.vm.repository import Repositories
     from server.vm.sandbox import Sandboxes
 
 BUNDLE = "mk0r-push.bundle"

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from server.database import insert_new, now, upsert, writing
+from server.books.database import insert_new, now, upsert, writing
+from server.books.schema import SLOTS, TURNS
 from server.errors import BadInput
 from server.legs import refusals
 from server.legs.deadline import patience, queue
-from server.schema import SLOTS, TURNS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

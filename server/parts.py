@@ -7,13 +7,10 @@ from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
-from server import __version__, limits, recipe
+from server import __version__, limits
 from server.attempt import Attempts
-from server.checkout import Checkout
-from server.claims import Claims
 from server.crash import nowhere
 from server.ending import Ending
-from server.entries import Entries
 from server.environment import Environment
 from server.legs.github import GitHubLeg
 from server.legs.neon import NeonLeg
@@ -22,23 +19,27 @@ from server.legs.resend import ResendLeg
 from server.legs.retry import Retries
 from server.legs.vendor import Dialect, Vendor
 from server.limits import VendorTurns
-from server.pool import Pool
+from server.pool import recipe
+from server.pool.claims import Claims
+from server.pool.entries import Entries
+from server.pool.pool import Pool
 from server.provision import Provisioner
 from server.reaper import Reaper
 from server.secrets import Secret
+from server.vm.checkout import Checkout
 from server.vm.leg import VmLeg
 
 if TYPE_CHECKING:
     import httpx
     import sqlalchemy as sa
 
-    from server.books import Books
+    from server.books.books import Books
     from server.crash import Crash
     from server.durable import Durable
     from server.legs import Leg
-    from server.machines import Machines
-    from server.repository import Repositories
     from server.settings import LegName, Settings
+    from server.vm.machines import Machines
+    from server.vm.repository import Repositories
     from server.vm.sandbox import Sandboxes
 
 

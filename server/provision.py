@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from server.books.database import writing
+from server.books.record import Problem
 from server.crash import nowhere
-from server.database import writing
 from server.log import provisioning
-from server.record import Problem
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from server.attempt import Attempts
-    from server.books import Books
+    from server.books.books import Books
+    from server.books.record import Session
     from server.crash import Crash
     from server.durable import Durable
     from server.ending import Ending
     from server.environment import Environment
-    from server.record import Session
     from server.settings import LegName
 
 WORKFLOW = "provision"

@@ -19,10 +19,10 @@ from server.legs.deadline import within
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from server.books import Books
+    from server.books.books import Books
+    from server.books.record import Session
     from server.ending import Ending
     from server.legs import Leg, Listed
-    from server.record import Session
     from server.settings import LegName
 
 REMOVAL_SECONDS = 60.0

@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Any, cast
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
-from server.database import writing
+from server.books.database import writing
+from server.books.schema import JOBS
 from server.errors import LegError
-from server.schema import JOBS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from server.books import Books
+    from server.books.books import Books
+    from server.books.sessions import Session
     from server.durable import Durable
-    from server.machines import Machines
-    from server.sessions import Session
+    from server.vm.machines import Machines
     from server.vm.sandbox import CommandResult, Sandboxes
 
 MOST_JOBS = 20

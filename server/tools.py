@@ -15,8 +15,8 @@ from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.types import CallToolResult, ImageContent, InputRequiredResult, TextContent, Tool, ToolAnnotations
 from pydantic import Field, ValidationError
 
+from server.books.sessions import Session, SessionKey
 from server.errors import Mk0rError, UserError
-from server.sessions import Session, SessionKey
 from server.settings import chosen_services
 from server.views import (
     CommandView,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from server.sessions import Session, SessionKey
+from server.books.sessions import Session, SessionKey
 
 Key = Annotated[str, Field(description="The session's key, from provision_session.", max_length=64)]
 Path = Annotated[

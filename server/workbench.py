@@ -9,23 +9,23 @@ from base64 import b64encode
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from server.books.sessions import SESSION_LEG
 from server.errors import LegError, UserError
 from server.secrets import scrub
-from server.sessions import SESSION_LEG
 from server.settings import SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from server.books import Books
+    from server.books.books import Books
+    from server.books.sessions import Session
+    from server.books.store import Vault
     from server.git import GitPush, Pushed
-    from server.machines import Machines
-    from server.pool import Pool
+    from server.pool.pool import Pool
     from server.provision import Provisioner
     from server.schedules import Schedules
     from server.secrets import Secret
-    from server.sessions import Session
-    from server.store import Vault
+    from server.vm.machines import Machines
     from server.vm.sandbox import CommandResult, Sandboxes
 
 APP = "/app"

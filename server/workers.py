@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from server.database import now, upsert, writing
-from server.schema import WORKERS
+from server.books.database import now, upsert, writing
+from server.books.schema import WORKERS
 
 if TYPE_CHECKING:
     from server.durable import Durable

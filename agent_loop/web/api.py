@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from agent_loop.web.boot import Boot, Parts
+    from server.books.sessions import Session, SessionKey
     from server.secrets import Secret
-    from server.sessions import Session, SessionKey
     from server.settings import LegName
 
 RESUME_SECONDS = 60.0

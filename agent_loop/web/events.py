@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from server.store import Event, Events
+    from server.books.store import Event, Events
 
 PING_SECONDS = 15.0  # proxies close a silent stream; this is well inside the usual limits
 

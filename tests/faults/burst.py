@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
     from datetime import datetime
 
-    from server.record import SessionKey
+    from server.books.record import SessionKey
 
 VENDORS = ("neon", "resend", "github")
 SPREAD = {"neon": "5/s", "github": "2/s"}

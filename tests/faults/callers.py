@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import AsyncGenerator, Mapping
 
-    from server.record import SessionKey
+    from server.books.record import SessionKey
 
 Door = Literal["api", "mcp"]
 CALLERS = (2, 2, 3, 4, 5, 8, 13, 16, 32, 64)

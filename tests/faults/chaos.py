@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
-    from server.record import SessionKey
+    from server.books.record import SessionKey
 
 WAVE = 200
 VM_EVERY = 50

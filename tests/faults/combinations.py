@@ -16,13 +16,13 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Literal
 
 from server.app import open_core
-from server.checkout import Checkout
 from server.environment import Environment
 from server.local.home import Home
 from server.local.stack import settings_from
-from server.repository import Repositories
 from server.secrets import Secret
 from server.settings import LEGS, VENDOR_OF, LegName, Settings
+from server.vm.checkout import Checkout
+from server.vm.repository import Repositories
 from tests.faults.long_run import Run, command
 from tests.faults.stage import Stage, stage
 from tests.faults.stores import STORES
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import argparse
 
     from server.app import Core
-    from server.record import Session
+    from server.books.record import Session
 
 Manner = Literal["fast", "slow", "hung"]
 MANNERS: tuple[Manner, ...] = ("fast", "slow", "hung")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import sqlalchemy as sa
 
 from server import crash
-from server.schema import POOL, SESSIONS
+from server.books.schema import POOL, SESSIONS
 from server.settings import LEGS
 from tests.faults.crash_sweep import sweep
 from tests.faults.lives import KILLED

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Mapping
     from pathlib import Path
 
+    from server.books.record import SessionKey
     from server.local.facts import StackFacts
-    from server.record import SessionKey
     from tests.faults.lives import Life, Lives
     from tests.faults.stage import Stage
     from tests.faults.verdict import Verdict

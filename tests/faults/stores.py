@@ -14,8 +14,8 @@ import pytest
 from cryptography.fernet import Fernet
 from psycopg import sql
 
-from server.books import Books
-from server.database import open_engine
+from server.books.books import Books
+from server.books.database import open_engine
 from server.local import postgres
 from server.local.facts import free_port
 from server.local.home import Home

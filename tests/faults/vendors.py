@@ -11,8 +11,8 @@ import httpx
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from server.books.record import Session
     from server.local.facts import StackFacts
-    from server.record import Session
     from server.settings import LegName
     from tests.conftest import Stack
 

@@ -16,8 +16,8 @@ import psycopg
 from cryptography.fernet import Fernet
 
 from server import parts
-from server.books import Books
-from server.database import open_engine
+from server.books.books import Books
+from server.books.database import open_engine
 from server.ending import Ending
 from server.local.stack import settings_from
 from server.secrets import Secret
@@ -28,9 +28,9 @@ from tests.faults.vendors import on_record, standing
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection
 
+    from server.books.record import Session, SessionKey
     from server.legs import Leg
     from server.local.facts import StackFacts
-    from server.record import Session, SessionKey
     from server.settings import LegName
 
 

@@ -17,12 +17,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from server import crash, pool
+from server import crash
 from server.app import open_core
+from server.books.record import Session, SessionKey
 from server.local import facts as remembered
 from server.local.home import Home
 from server.local.stack import settings_from
-from server.record import Session, SessionKey
+from server.pool import pool
 from server.secrets import Secret
 from server.settings import LEGS, LegName, Settings
 

@@ -19,7 +19,7 @@ from server.limits import VendorTurns
 from server.settings import Settings
 
 if TYPE_CHECKING:
-    from server.books import Books
+    from server.books.books import Books
 
 SESSIONS = 1000
 PATIENT = 1e9

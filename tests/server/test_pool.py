@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from server import entries, recipe
-from server.books import Books
-from server.claims import Claims
-from server.database import open_engine, writing
-from server.entries import Entries
-from server.record import Leg
-from server.schema import LEGS, POOL, SESSIONS
+from server.books.books import Books
+from server.books.database import open_engine, writing
+from server.books.record import Leg
+from server.books.schema import LEGS, POOL, SESSIONS
+from server.pool import entries, recipe
+from server.pool.claims import Claims
+from server.pool.entries import Entries
 from server.secrets import Secret
 from server.settings import LEGS as ALL_LEGS
 from server.settings import VENDOR_OF, Settings
@@ -29,7 +29,7 @@ from tests.faults.stores import VAULT_KEY
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from server.record import SessionKey
+    from server.books.record import SessionKey
 
 TODAY = "recipe of today"
 AGE = 3600.0

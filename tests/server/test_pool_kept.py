@@ -14,10 +14,10 @@ import sqlalchemy as sa
 from cryptography.fernet import Fernet
 from mcp import Client
 
-from server import pool
+from server.books.record import SessionKey
+from server.books.schema import SESSIONS
 from server.local.home import Home
-from server.record import SessionKey
-from server.schema import SESSIONS
+from server.pool import pool
 from server.secrets import Secret
 from server.settings import LEGS, VENDOR_OF, chosen_services
 from tests.faults.vendors import at_vendors, on_record
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from server.app import Core
-    from server.record import Session
+    from server.books.record import Session
     from server.settings import LegName
     from tests.conftest import Stack
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from server.app import Core
-    from server.sessions import SessionKey
+    from server.books.sessions import SessionKey
     from tests.conftest import Stack
 
 CREATES: dict[LegName, tuple[str, str]] = {

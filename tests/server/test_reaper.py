@@ -15,12 +15,12 @@ import pytest
 import sqlalchemy as sa
 
 from server import parts
-from server.database import writing
+from server.books.database import writing
+from server.books.record import Leg
+from server.books.schema import LEGS, SESSIONS
 from server.ending import Ending
 from server.errors import LegError
 from server.reaper import Reaper
-from server.record import Leg
-from server.schema import LEGS, SESSIONS
 from server.secrets import Secret
 from server.settings import VENDOR_OF, LegName, Settings
 from server.vm.sandbox import Sandboxes
@@ -29,7 +29,7 @@ from tests.faults.warehouse import Warehouse, open_warehouse
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from server.books import Books
+    from server.books.books import Books
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 OLD, FRESH = (NOW - timedelta(days=2)).isoformat(), (NOW - timedelta(minutes=5)).isoformat()

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from server.database import writing
+from server.books.database import writing
+from server.books.record import Leg, Problem
 from server.errors import BadInput
-from server.record import Leg, Problem
 from server.settings import LEGS, VENDOR_OF, LegName
 
 if TYPE_CHECKING:
-    from server.books import Books
-    from server.record import Session
+    from server.books.books import Books
+    from server.books.record import Session
 
 
 def begun(books: Books, services: tuple[LegName, ...] = LEGS) -> str:

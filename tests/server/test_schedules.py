@@ -12,7 +12,7 @@ from server.schedules import Schedules
 
 if TYPE_CHECKING:
     from server.app import Core
-    from server.sessions import Session
+    from server.books.sessions import Session
 
 JOBS = """
 import { appendFile } from 'node:fs/promises'

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
-from server import schema
-from server.books import Books
-from server.database import open_engine, writing
+from server.books import schema
+from server.books.books import Books
+from server.books.database import open_engine, writing
+from server.books.sessions import SessionKey
 from server.errors import BadInput, UnknownSession
 from server.secrets import Secret
-from server.sessions import SessionKey
 from server.settings import LEGS, Settings, chosen_services
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from server.database import is_away, open_engine
-from server.schema import WORKERS
+from server.books.database import is_away, open_engine
+from server.books.schema import WORKERS
 from server.workers import Workers
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from tests.faults.vendors import at_vendors, on_record
 
 if TYPE_CHECKING:
     from server.app import Core
-    from server.record import Session
+    from server.books.record import Session
     from tests.conftest import Stack
 
 ROWS = """

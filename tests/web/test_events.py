@@ -12,7 +12,7 @@ from starlette.datastructures import Headers, QueryParams
 
 from agent_loop.web import events
 from agent_loop.web.runs import Told
-from server.store import METADATA, Events, open_engine
+from server.books.store import METADATA, Events, open_engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

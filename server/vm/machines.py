@@ -10,8 +10,8 @@ from server.vm.errors import GONE
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from server.books.record import Session
     from server.provision import Provisioner
-    from server.record import Session
     from server.vm.sandbox import Sandboxes
 
 Result = TypeVar("Result")

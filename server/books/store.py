@@ -11,8 +11,8 @@ from weakref import WeakValueDictionary
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
 
-from server.database import in_utc, open_engine, upsert_all, writing
-from server.schema import EVENTS, METADATA, SECRETS
+from server.books.database import in_utc, open_engine, upsert_all, writing
+from server.books.schema import EVENTS, METADATA, SECRETS
 from server.secrets import Secret
 
 if TYPE_CHECKING:

@@ -20,14 +20,14 @@ from server.settings import LEGS
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
 
-    from server.books import Books
-    from server.claims import Claims
+    from server.books.books import Books
+    from server.books.record import SessionKey
     from server.crash import Crash
-    from server.entries import Entries
-    from server.machines import Machines
+    from server.pool.claims import Claims
+    from server.pool.entries import Entries
     from server.provision import Provisioner
-    from server.record import SessionKey
     from server.settings import LegName
+    from server.vm.machines import Machines
     from server.vm.sandbox import Sandboxes
 
 BUSY_SECONDS = 0.25  # between two looks while something is being made

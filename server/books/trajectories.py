@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from server.database import upsert, writing
-from server.schema import TRAJECTORIES
+from server.books.database import upsert, writing
+from server.books.schema import TRAJECTORIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
-from server.schema import prepare
+from server.books.schema import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from server.books.database import now, writing
+from server.books.schema import POOL, SESSIONS
 from server.crash import nowhere
-from server.database import now, writing
-from server.schema import POOL, SESSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from server.books import Books
+    from server.books.books import Books
     from server.crash import Crash
 
 MAKING_AT_ONCE = 2

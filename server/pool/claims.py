@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from server.books.database import now, writing
+from server.books.schema import POOL
+from server.books.sessions import load
 from server.crash import nowhere
-from server.database import now, writing
-from server.entries import turn
-from server.schema import POOL
-from server.sessions import load
+from server.pool.entries import turn
 
 if TYPE_CHECKING:
-    from server.books import Books
+    from server.books.books import Books
+    from server.books.record import Session, SessionKey
     from server.crash import Crash
-    from server.record import Session, SessionKey
 
 TOLD_AGAIN = {"provisioning", "leg.finished", "env.written"}
 

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from server.database import insert_new, writing
+from server.books.database import insert_new, writing
+from server.books.record import Leg, Problem
+from server.books.schema import LEGS, SESSIONS
+from server.books.sessions import is_ending, load
 from server.errors import BadInput
 from server.legs import Intent
-from server.record import Leg, Problem
-from server.schema import LEGS, SESSIONS
-from server.sessions import is_ending, load
 from server.settings import LEGS as ALL_LEGS
 from server.vm.errors import GONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from server.record import Session
+    from server.books.record import Session
     from server.settings import LegName
 
 

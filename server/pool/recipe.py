@@ -15,11 +15,22 @@ if TYPE_CHECKING:
 
     from server.settings import Settings
 
-HERE = Path(__file__).parent
-SOURCES = (HERE / "vm", HERE / "legs", SKILL)
+SERVER = Path(__file__).parent.parent
+SOURCES = (SERVER / "vm", SERVER / "legs", SKILL)
 NOT_SOURCES = {"node_modules", "dist", "__pycache__", ".vite"}
 # What changes how we work and nothing that is made. A setting nobody put here counts.
-IRRELEVANT = ("limit_", "pool_", "reap_", "worker_", "session_ttl", "leg_budget", "database_url", "anthropic_", "model")
+IRRELEVANT = (
+    "limit_",
+    "queue_",
+    "pool_",
+    "reap_",
+    "worker_",
+    "session",
+    "leg_budget",
+    "database_url",
+    "anthropic_",
+    "model",
+)
 
 
 def digest(settings: Settings, vault_key: Secret) -> str:

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from server.database import in_utc, insert_new, writing
+from server.books.database import in_utc, insert_new, writing
+from server.books.record import Leg, Problem, Session, SessionKey, State
+from server.books.schema import LEGS, POOL, SESSIONS
 from server.errors import BadInput, UnknownSession
-from server.record import Leg, Problem, Session, SessionKey, State
-from server.schema import LEGS, POOL, SESSIONS
 from server.settings import LEGS as ALL_LEGS
 from server.settings import LegName
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from server.books.store import Vault
     from server.secrets import Secret
-    from server.store import Vault
 
 __all__ = ["SESSION_LEG", "Leg", "Problem", "Session", "SessionKey", "Sessions", "State"]
 

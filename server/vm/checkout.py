@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server.errors import LegError
-from server.repository import BRANCH, LARGEST_BUNDLE, git
+from server.vm.repository import BRANCH, LARGEST_BUNDLE, git
 
 if TYPE_CHECKING:
-    from server.repository import Repositories
-    from server.sessions import Session
+    from server.books.sessions import Session
+    from server.vm.repository import Repositories
     from server.vm.sandbox import Sandboxes
 
 BUNDLE = "mk0r-restore.bundle"

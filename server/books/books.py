@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from server.rounds import Rounds
-from server.sessions import Sessions
-from server.store import Events, Vault
-from server.trajectories import Trajectories
+from server.books.rounds import Rounds
+from server.books.sessions import Sessions
+from server.books.store import Events, Vault
+from server.books.trajectories import Trajectories
 
 if TYPE_CHECKING:
     import sqlalchemy as sa

@@ -1,0 +1,1 @@
+"""Whole sessions made ahead, and handed out once."""
