@@ -21,8 +21,8 @@ from server.pool import pool
 from server.secrets import Secret
 from server.settings import LEGS, VENDOR_OF, chosen_services
 from tests.faults.vendors import at_vendors, on_record
+from tests.server.driving import ALL_NAMES, CREATES, in_vm, names_in, until
 from tests.server.test_pool import WARM_STORY
-from tests.server.test_provision import ALL_NAMES, CREATES, in_vm, names_in, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable

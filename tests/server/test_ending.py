@@ -1,0 +1,55 @@
+"""The end of a session: nothing stays, whatever was just being made."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from server.settings import SERVICES
+from tests.faults.vendors import at_vendors, on_record
+from tests.server.driving import held, over, provisioned
+
+if TYPE_CHECKING:
+    from server.app import Core
+    from tests.conftest import Stack
+
+
+async def test_what_is_just_being_made_when_the_end_comes_is_removed_too(core: Core, stack: Stack) -> None:
+    await stack.fault("neon", method="POST", path="/api/v2/projects", hold="late")
+    key = core.sessions.mint()
+    core.sessions.open(key, services=("database",))
+    await core.provisioner.start(key.slug, ("database",))
+    await held(stack, "neon")
+    await core.provisioner.destroy(key.slug)
+    await stack.twin("neon", "POST", "release", {"name": "late"})
+    await over(core, f"provision-{key.slug}-1")
+    session = core.sessions.by_slug(key.slug)
+    assert session.state == "destroyed"
+    assert await at_vendors(stack, session, ("database",)) == {"database": []}
+
+
+async def test_an_attempt_that_was_overtaken_removes_what_nobody_claims(core: Core, stack: Stack) -> None:
+    """What a server does that was stopped between its intent and its request, and wakes when another has finished."""
+    await stack.fault("neon", method="POST", path="/api/v2/projects", hold="asleep", times=1)
+    key = core.sessions.mint()
+    core.sessions.open(key, services=("database",))
+    core.books.rounds.plan(key.slug, ("database",))
+    attempts = core.provisioner.attempts
+    sleeper = asyncio.create_task(attempts.run(key.slug, "database"))
+    await held(stack, "neon")
+    winner = await attempts.run(key.slug, "database")
+    await stack.twin("neon", "POST", "release", {"name": "asleep"})
+    assert await sleeper == winner
+    session = core.sessions.by_slug(key.slug)
+    assert await at_vendors(stack, session, ("database",)) == on_record(session, ("database",))
+
+
+async def test_destroying_a_session_removes_everything_and_may_be_repeated(core: Core, stack: Stack) -> None:
+    key = await provisioned(core)
+    session = core.sessions.by_slug(key.slug)
+    await core.provisioner.destroy(key.slug)
+    await core.provisioner.destroy(key.slug)
+    assert core.sessions.by_slug(key.slug).state == "destroyed"
+    assert core.vault.get(key.slug) == {}
+    everywhere = await at_vendors(stack, session, (*SERVICES, "vm"))
+    assert [*everywhere.values()] == [[]] * len(everywhere)
