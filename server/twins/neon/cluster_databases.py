@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # What CREATE DATABASE copies has a number below; what anybody made afterwards has one above.
 FIRST_NORMAL_OBJECT = 16_384
+HALF_DROPPED = -2  # PostgreSQL, pg_database.datconnlimit: "the database is invalid"
 MADE_IN = (
     "pg_class",
     "pg_proc",
@@ -32,8 +33,13 @@ async def seal(session: psycopg.AsyncConnection, database: str) -> None:
 
 
 async def existing(session: psycopg.AsyncConnection, names: Sequence[str]) -> set[str]:
-    found = await session.execute("SELECT datname FROM pg_database WHERE datname = ANY(%s)", ([*names],))
-    return {name for (name,) in await found.fetchall()}
+    """One whose dropping was cut short is none: nobody can enter it, and the rest of it is dropped now."""
+    found = await session.execute("SELECT datname, datconnlimit FROM pg_database WHERE datname = ANY(%s)", ([*names],))
+    there = dict(await found.fetchall())
+    for name in [name for name, limit in there.items() if limit == HALF_DROPPED]:
+        await drop(session, name)
+        del there[name]
+    return set(there)
 
 
 async def identities(session: psycopg.AsyncConnection, names: Sequence[str]) -> dict[str, int]:

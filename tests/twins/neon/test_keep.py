@@ -60,6 +60,18 @@ async def test_a_project_that_was_never_used_is_dropped_at_once_and_still_recove
     assert await neon.rows(uri, "select 1") == [["1"]]
 
 
+async def test_a_database_whose_dropping_was_cut_short_holds_nothing_up(neon: Neon) -> None:
+    cut, other = await neon.project(), await neon.project()
+    names = [each["databases"][0]["name"] for each in (cut, other)]
+    async with neon.superuser() as connection:  # as a PostgreSQL that is killed in the middle of it leaves it
+        await connection.execute("update pg_database set datconnlimit = -2 where datname = %s", (names[0],))
+    for each in (cut, other):
+        await neon.call("DELETE", f"/projects/{each['project']['id']}")
+    await neon.dropped(*names)
+    await neon.call("POST", f"/projects/{cut['project']['id']}/recover")
+    assert await neon.rows(neon.uri_of(cut), "select 1") == [["1"]]
+
+
 async def test_after_a_week_it_is_gone_for_good(own: Neon) -> None:
     project, uri = await with_rows(own)
     await own.call("DELETE", f"/projects/{project}")
