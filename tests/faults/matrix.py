@@ -213,7 +213,8 @@ def _judge(cell: Cell, server: Hostile, ended: str, seconds: float) -> None:
     hit = [seen for seen in server.seen if server.target.fullmatch(seen)]
     assert len(hit) <= 4, hit
     if cell.call in UNSAFE and cell.fault in AMBIGUOUS:
-        assert len(hit) == 1, f"a create that may have been done was sent {len(hit)} times"
+        sent_once = len(hit) == 1 or (not hit and ended == "timed_out")  # a busy machine may not come to it
+        assert sent_once, f"a create that may have been done was sent {len(hit)} times"
     if not cell.call.startswith("e2b"):
         assert server.sent_bytes <= 4 * (LARGEST_BODY + 8 * 2**20), f"took {server.sent_bytes} bytes"
     if cell.fault not in HARMLESS and not cell.call.startswith("e2b"):
