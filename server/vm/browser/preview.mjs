@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util'
 import { chromium } from 'playwright-core'
 
 const here = dirname(fileURLToPath(import.meta.url))
-const LOAD_MS = 15_000
+const LOAD_MS = 30_000 // the very first page of a machine just set up has taken half of that
 const SETTLE_MS = 3_000
 const TEXT_LIMIT = 2_000
 const ERRORS_LIMIT = 20
