@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from server.local.home import Home
 from server.settings import LEGS, SERVICES, LegName
-from tests.faults.long_run import Run, command
+from tests.faults.long_run import Run, at_most, command
 from tests.faults.servers import Server, environment, servers
 from tests.faults.stage import Stage, stage
 from tests.faults.verdict import Verdict
@@ -179,21 +179,19 @@ class Interleaving:
 
 async def sweep(chosen: list[Race], on: Stage, run: Run, *, at_once: int) -> Interleaving:
     seen, done = Interleaving(), 0
-    room = asyncio.Semaphore(at_once)
     async with grounds(on) as made:
 
         async def one(race: Race) -> None:
             nonlocal done
-            async with room:
-                try:
-                    async with asyncio.timeout(RACE_SECONDS):
-                        seen.add(await made[race.store].run(race))
-                except Exception as error:  # noqa: BLE001 - whatever it is, it is bad
-                    run.fail(f"{race}: {type(error).__name__}: {error}")
+            try:
+                async with asyncio.timeout(RACE_SECONDS):
+                    seen.add(await made[race.store].run(race))
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is bad
+                run.fail(f"{race}: {type(error).__name__}: {error}")
             done += 1
             run.progress(done, len(chosen))
 
-        await asyncio.gather(*(one(race) for race in chosen))
+        await at_most(at_once, one, chosen)
     return seen
 
 

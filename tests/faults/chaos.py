@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from server.settings import LEGS, SERVICES, LegName
 from tests.faults.killing import TARGETS, Killing
-from tests.faults.long_run import Run, command
+from tests.faults.long_run import Run, at_most, command
 from tests.faults.servers import Refused, Server, environment, servers
 from tests.faults.stage import Stage, stage
 from tests.faults.vendors import inventory, on_record
@@ -79,14 +79,14 @@ class World:
         await self.killing.all_up()
         await wanting
         wanted = [one for one in asked if one.destroyed_after is None]
-        await self._limited(self._come_to_rest, wanted)
+        await at_most(AT_ONCE, self._come_to_rest, wanted)
         self.figures["seconds_of_killing"] += round(quiet - began)
         self.figures["seconds_until_all_stood"] += round(time.monotonic() - quiet)
         self.figures["sessions"] += len(asked)
         self.figures["destroyed_meanwhile"] += len(asked) - len(wanted)
         self.figures["with_a_vm"] += sum("vm" in one.services for one in asked)
         await self._judge(asked, wanted)
-        await self._limited(self._destroy, wanted)
+        await at_most(AT_ONCE, self._destroy, wanted)
         left = await inventory(self.verdict.facts)
         assert left == {}, f"after every session was destroyed there is {left}"
 
@@ -129,15 +129,6 @@ class World:
                     await asyncio.sleep(0.2)
                 else:
                     return
-
-    async def _limited(self, work: Callable[[Asked], Awaitable[None]], asked: list[Asked]) -> None:
-        room = asyncio.Semaphore(AT_ONCE)
-
-        async def one(each: Asked) -> None:
-            async with room:
-                await work(each)
-
-        await asyncio.gather(*(one(each) for each in asked))
 
     async def _come_to_rest(self, one: Asked) -> None:
         """Ready, or honestly not and then ready when asked once more."""

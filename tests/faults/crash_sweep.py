@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from server import crash
 from server.settings import LEGS, LegName
 from tests.faults.lives import KILLED
+from tests.faults.long_run import at_most
 from tests.faults.stage import stage
 from tests.faults.stores import STORES
 from tests.faults.verdict import Verdict
@@ -205,22 +206,20 @@ class Plans:
 
 async def sweep(chosen: list[C], run: Callable[[C], Awaitable[None]], *, at_once: int) -> list[tuple[C, str]]:
     """Run them; the violations found."""
-    room = asyncio.Semaphore(at_once)
     bad: list[tuple[C, str]] = []
     done = 0
 
     async def one(case: C) -> None:
         nonlocal done
-        async with room:
-            try:
-                await run(case)
-            except (AssertionError, TimeoutError, OSError) as error:
-                bad.append((case, f"{type(error).__name__}: {error}"))
+        try:
+            await run(case)
+        except (AssertionError, TimeoutError, OSError) as error:
+            bad.append((case, f"{type(error).__name__}: {error}"))
         done += 1
         if sys.stderr.isatty() or done % 25 == 0:
             print(f"{done} of {len(chosen)}, {len(bad)} bad", file=sys.stderr)  # noqa: T201
 
-    await asyncio.gather(*(one(case) for case in chosen))
+    await at_most(at_once, one, chosen)
     return bad
 
 

@@ -9,11 +9,12 @@ import signal
 import sys
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
+Item = TypeVar("Item")
 TOLD_EVERY_SECONDS = 10.0
 
 
@@ -56,6 +57,17 @@ class Run:
         again = f"python -m tests.faults.{self.name} --seed {self.seed} --count {self.count}"
         print(f"{self.name} {verdict} in {seconds:g} s; again: {again}")  # noqa: T201
         return 1 if self.bad else 0
+
+
+async def at_most(at_once: int, work: Callable[[Item], Awaitable[None]], items: Iterable[Item]) -> None:
+    """`work` on each item, so many at a time."""
+    room = asyncio.Semaphore(at_once)
+
+    async def one(item: Item) -> None:
+        async with room:
+            await work(item)
+
+    await asyncio.gather(*(one(item) for item in items))
 
 
 def command(

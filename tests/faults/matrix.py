@@ -34,6 +34,7 @@ from server.settings import Settings
 from server.vm.leg import VmLeg
 from server.vm.sandbox import Sandboxes
 from tests.faults.hostile import ANSWERS, NETWORK, SAID, hostile, refusing_port, silent_port
+from tests.faults.long_run import at_most
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -266,17 +267,15 @@ def _retries() -> Retries:
 
 async def matrix(chosen: list[Cell], *, at_once: int) -> list[tuple[Cell, str]]:
     """Run them, what keeps the whole process busy apart from the rest; what was wrong."""
-    room = asyncio.Semaphore(at_once)
     bad: list[tuple[Cell, str]] = []
 
     async def one(cell: Cell) -> None:
-        async with room:
-            try:
-                await run(cell)
-            except Exception as error:  # noqa: BLE001 - any other end is what is looked for
-                bad.append((cell, f"{type(error).__name__}: {error}"[:500]))
+        try:
+            await run(cell)
+        except Exception as error:  # noqa: BLE001 - any other end is what is looked for
+            bad.append((cell, f"{type(error).__name__}: {error}"[:500]))
 
-    await asyncio.gather(*(one(cell) for cell in chosen if cell not in HEAVY))
+    await at_most(at_once, one, [cell for cell in chosen if cell not in HEAVY])
     for cell in chosen:
         if cell in HEAVY:
             await one(cell)
