@@ -74,8 +74,8 @@ class Environment:
         files = {f"{SKILL_IN_VM}/{path.relative_to(SKILL)}": path.read_text() for path in sorted(SKILL.rglob("*.md"))}
         await self._sandboxes.write(sandbox_id, {FACTS: facts, **files})
 
-    async def write(self, slug: str) -> dict[str, Any]:
-        """Put every name that exists into `/app/.env`. Says what is wrong instead of raising it; empty is well."""
+    async def write(self, slug: str) -> Problem | None:
+        """Put every name that exists into `/app/.env`. Says what is wrong instead of raising it."""
         began = self._clock()
         session = self._sessions.by_slug(slug)
         try:
@@ -83,12 +83,12 @@ class Environment:
                 await self._install_packages(slug, session.sandbox_id)  # before the write, which restarts the app
             names = await self._write(session)
         except LegError as error:
-            return Problem.of(error).model_dump()
+            return Problem.of(error)
         ms = round((self._clock() - began) * 1000)
         if session.sandbox_id is not None:
             self._books.events.append(slug, "env.written", {"names": names, "ms": ms})
             provisioning(slug, "env", names=",".join(names), ms=ms)
-        return {}
+        return None
 
     async def _install_packages(self, slug: str, sandbox_id: str) -> None:
         """Without them the app may not start; the VM and everything else works, so it is told and no more."""

@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from server.books.database import writing
-from server.books.record import Problem
 from server.crash import nowhere
 from server.log import provisioning
 
@@ -99,8 +98,7 @@ class Provisioner:
         async with self._admitted(slug):
             provisioning(slug, "start", legs=",".join(names))
             await _all(insist(f"leg:{name}", self.attempts.run, slug, name) for name in names)
-            problem = await insist("environment", self._environment.write, slug)
-            await insist("finish", self._finish, slug, generation, problem, began)
+            await insist("finish", self._finish, slug, generation, began)
         await insist("preview", self._await_preview, slug, began)
         await self._ensure(self._sessions.by_slug(slug))
 
@@ -122,11 +120,11 @@ class Provisioner:
         finally:
             self._room.release()
 
-    async def _finish(self, slug: str, generation: int, problem: dict[str, Any], began: float) -> None:
-        """The round's end, and the session's state by what stands. A VM that took no `.env` does not stand."""
+    async def _finish(self, slug: str, generation: int, began: float) -> None:
+        """`.env`, the round's end, and the session's state by what stands. A VM that took no `.env` does not stand."""
+        unwritten = await self._environment.write(slug)
         self._at("round.finishing")
         with writing(self._books.engine) as connection:
-            unwritten = Problem.model_validate(problem) if problem else None
             session = self._books.rounds.finish(connection, slug, generation, unwritten)
             if session and session.state != "provisioning":
                 told = {"ms": _ms(self._clock() - began), "state": session.state}
