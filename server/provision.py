@@ -107,7 +107,7 @@ class Provisioner:
         """In the order asked, and no more at once than this server can serve: else all of them run out of time."""
         if self._room.locked():
             self._waiting += 1
-            self._books.events.append(slug, "queued", {"ahead": self._waiting})
+            self._books.events.append(slug, "queued", {"place": self._waiting})
             self._books.events.wake(slug)
             try:
                 await self._room.acquire()

@@ -32,6 +32,7 @@ from server.views import (
     SessionsView,
     SessionView,
     WrittenView,
+    progress,
     session_view,
     without_titles,
 )
@@ -263,10 +264,9 @@ async def _with_progress(ctx: Context[Any, Any], bench: Workbench, slug: str, se
             for event in await bench.events.wait(slug, seen, 5):
                 seen = event.seq
                 done += event.type == "leg.finished"
-                if event.type in ("leg.queued", "leg.finished"):
+                if said := progress(event):
                     legs = len(bench.sessions.by_slug(slug).services)
-                    said = event.data.get("outcome") or f"its turn comes in {event.data['seconds']} s"
-                    await ctx.report_progress(done, legs, f"{event.data['leg']}: {said}")
+                    await ctx.report_progress(done, legs, said)
 
     telling = asyncio.create_task(tell())
     try:

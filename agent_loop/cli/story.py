@@ -42,7 +42,7 @@ class Story:
             self.screen.line(self.screen.paint("  made ahead; it was waiting", DIM))
 
     def _queued(self, data: dict[str, Any]) -> None:
-        self.screen.line(f"  {self.screen.mark(None)} many ask at once: {data['ahead']} are before this one")
+        self.screen.line(f"  {self.screen.mark(None)} many ask at once: number {data['place']} in line")
 
     def _leg_started(self, data: dict[str, Any]) -> None:
         self.screen.moving(f"  {data['leg']} ...")

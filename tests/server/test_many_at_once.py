@@ -47,7 +47,7 @@ async def test_no_more_are_provisioned_at_once_than_the_server_serves(small: Cor
     async with asyncio.timeout(10):
         while (await stack.twin("github", "GET", "held"))["held"] != {"full": AT_ONCE}:  # noqa: ASYNC110 - a twin's
             await asyncio.sleep(0.02)
-    queued = [event.data["ahead"] for slug in slugs for event in small.events.since(slug, 0) if event.type == "queued"]
+    queued = [event.data["place"] for slug in slugs for event in small.events.since(slug, 0) if event.type == "queued"]
     assert queued == [1, 2, 3]
     await stack.twin("github", "POST", "release", {"name": "full"})
     await stack.heal()

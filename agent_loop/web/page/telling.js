@@ -18,7 +18,7 @@ export function tell({ type, data }, session) {
 const TELLERS = {
   "session.created": ({ ahead }) => ahead && story.say("Made ahead; it was waiting", "on"),
   provisioning: services.asked,
-  queued: ({ ahead }) => story.say(`Many ask at once: ${ahead} are before this one`),
+  queued: ({ place }) => story.say(`Many ask at once: this one is number ${place} in line`),
   "leg.queued": ({ vendor, seconds }) => story.say(`${vendor} is asked in turn: ours comes in ${spent(seconds * 1000)}`),
   "leg.finished": (data, session) => {
     const trouble = services.lit(data);
