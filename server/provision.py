@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +95,7 @@ class Provisioner:
         """The workflow. Each leg is one durable step; a step answers with references, never with secrets."""
         began = self._clock()
         insist = self._durable.insist
-        async with self._admitted(slug):
+        async with self._admitted(slug) if generation <= 1 else nullcontext():
             provisioning(slug, "start", legs=",".join(names))
             await _all(insist(f"leg:{name}", self.attempts.run, slug, name) for name in names)
             await insist("finish", self._finish, slug, generation, began)
@@ -104,7 +104,10 @@ class Provisioner:
 
     @asynccontextmanager
     async def _admitted(self, slug: str) -> AsyncGenerator[None]:
-        """In the order asked, and no more at once than this server can serve: else all of them run out of time."""
+        """In the order asked, and no more at once than this server can serve: else all of them run out of time.
+
+        Later rounds need not stand in line: somebody works in that session already.
+        """
         if self._room.locked():
             self._waiting += 1
             self._books.events.append(slug, "queued", {"place": self._waiting})

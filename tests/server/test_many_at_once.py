@@ -36,6 +36,10 @@ async def small(stack: Stack, tmp_path: Path) -> AsyncIterator[Core]:
 
 
 async def test_no_more_are_provisioned_at_once_than_the_server_serves(small: Core, stack: Stack) -> None:
+    early = small.sessions.mint()
+    small.sessions.open(early, services=("analytics",))
+    await small.provisioner.start(early.slug, ["analytics"])
+    assert (await small.provisioner.wait(early.slug, 30)).state == "ready"
     await stack.fault("github", method="POST", path="/user/repos|/orgs/[^/]+/repos", hold="full")
     slugs: list[str] = []
     for _ in range(ASKED):
@@ -49,6 +53,8 @@ async def test_no_more_are_provisioned_at_once_than_the_server_serves(small: Cor
             await asyncio.sleep(0.02)
     queued = [event.data["place"] for slug in slugs for event in small.events.since(slug, 0) if event.type == "queued"]
     assert queued == [1, 2, 3]
+    await small.provisioner.add(early.slug, ["database"])
+    assert (await small.provisioner.wait(early.slug, 30)).state == "ready", "who has a session stands in no line"
     await stack.twin("github", "POST", "release", {"name": "full"})
     await stack.heal()
     for slug in slugs:
