@@ -85,7 +85,7 @@ class Limits:
     """How often failed checks go back to the model."""
     output_tokens: int = 32_000
     """The most one turn may write."""
-    provision_seconds: float = 180
+    provision_seconds: float = 1800
     """How long to wait for the session, before the first turn and outside `seconds`."""
 
 

@@ -159,7 +159,7 @@ class Attempts:
     async def _give_way(self, slug: str, name: LegName, intent: Intent, made: Resources) -> None:
         """Remove what this attempt made, unless the one that overtook it adopted it. The reaper is behind this."""
         try:
-            async with within(self.budget_seconds):
+            async with within(self.budget_seconds + self._queue_seconds, queue_seconds=self._queue_seconds):
                 while (session := self._sessions.by_slug(slug)) and not _is_settled(session, name):
                     seen = self._books.events.last(slug)
                     await self._books.events.wait(slug, seen, 1)

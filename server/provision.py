@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from server.books.database import writing
 from server.crash import nowhere
@@ -95,24 +97,28 @@ class Provisioner:
         """The workflow. Each leg is one durable step; a step answers with references, never with secrets."""
         began = self._clock()
         insist = self._durable.insist
-        async with self._admitted(slug) if generation <= 1 else nullcontext():
+        async with nullcontext() if self._is_in_use(slug, generation) else self._admitted(slug):
             provisioning(slug, "start", legs=",".join(names))
             await _all(insist(f"leg:{name}", self.attempts.run, slug, name) for name in names)
             await insist("finish", self._finish, slug, generation, began)
         await insist("preview", self._await_preview, slug, began)
         await self._ensure(self._sessions.by_slug(slug))
 
+    def _is_in_use(self, slug: str, generation: int) -> bool:
+        """Whether somebody works in the session already: a later round, for one of which something stands."""
+        return generation > 1 and any(leg.stands for leg in self._sessions.by_slug(slug).legs)
+
     @asynccontextmanager
     async def _admitted(self, slug: str) -> AsyncGenerator[None]:
         """In the order asked, and no more at once than this server can serve: else all of them run out of time.
 
-        Later rounds need not stand in line: somebody works in that session already.
+        A session in use need not stand in line.
         """
         if self._room.locked():
             self._waiting += 1
-            self._books.events.append(slug, "queued", {"place": self._waiting})
-            self._books.events.wake(slug)
             try:
+                with suppress(SQLAlchemyError):  # it is only told
+                    self._books.events.append(slug, "queued", {"place": self._waiting})
                 await self._room.acquire()
             finally:
                 self._waiting -= 1

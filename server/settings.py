@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     limit_e2b: str = Field(default="1/s", validation_alias=_named("MK0R_LIMIT_E2B"))
 
     leg_budget_seconds: float = Field(default=60, gt=0, validation_alias=_named("MK0R_LEG_BUDGET_SECONDS"))
-    queue_seconds: float = Field(default=7200, ge=0, validation_alias=_named("MK0R_QUEUE_SECONDS"))
+    queue_seconds: float = Field(default=300, ge=0, validation_alias=_named("MK0R_QUEUE_SECONDS"))
     """A leg waits so long for its turns at a vendor; that is not of its budget."""
     sessions_at_once: int = Field(default=128, ge=1, validation_alias=_named("MK0R_SESSIONS_AT_ONCE"))
     """So many one server provisions at a time; the others wait in the order they came."""

@@ -12,6 +12,7 @@ import os
 import socket
 import threading
 import time
+from contextlib import suppress
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
@@ -58,7 +59,8 @@ class Workers:
         except asyncio.CancelledError:
             ended.set()
             beats.join(LAST_BEAT_SECONDS)
-            self._leave()
+            with suppress(SQLAlchemyError):
+                self._leave()
             raise
         finally:
             ended.set()
@@ -71,13 +73,15 @@ class Workers:
         while not ended.is_set():
             try:
                 with self._engine.connect().execution_options(writes=True) as connection:
-                    while not ended.wait(self._pause_seconds):
+                    while True:
                         if time.monotonic() - self._seen < STANDS_STILL_SECONDS:
                             with connection.begin():
                                 self._beat(connection)
-            except SQLAlchemyError as error:
+                        if ended.wait(self._pause_seconds):
+                            return
+            except Exception as error:  # noqa: BLE001 - whatever it was, a server that lives says so again
                 logging.getLogger("mk0r").warning("a heartbeat was lost: %s", type(error).__name__)
-                ended.wait(self._pause_seconds)
+                ended.wait(self._pause_seconds / 2)
 
     def beat(self) -> None:
         """This process lives. Before it has said so, it must not begin a workflow."""

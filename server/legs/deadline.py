@@ -83,7 +83,8 @@ def seconds_left() -> float:
 def patience() -> float:
     """How far away a turn may be that is taken now, in seconds."""
     deadline = _deadline.get()
-    return max(seconds_left(), deadline.queue_seconds if deadline else 0.0)
+    left = seconds_left()
+    return max(left, deadline.queue_seconds) if deadline and left > 0 else left
 
 
 def queue(seconds: float) -> None:
