@@ -326,7 +326,9 @@ async def test_a_person_sees_sandboxes_processes_logs_and_files(stage: Stage, sa
         return (await stage.admin_call("GET", f"view?at={at}")).text
 
     assert f"sandbox/{sandbox.sandbox_id}" in await seen("")
-    page = await seen(f"sandbox/{sandbox.sandbox_id}")
+    async with asyncio.timeout(10):
+        while "sleep 4242" not in (page := await seen(f"sandbox/{sandbox.sandbox_id}")):  # its shell comes first
+            await asyncio.sleep(0.02)
     for text in ("sleep 4242", "app=mine", "said by a command", "the package registry", "MiB", "node dev.mjs"):
         assert text in page, text
     assert "dev.mjs" in await seen(f"files/{sandbox.sandbox_id}/app")
