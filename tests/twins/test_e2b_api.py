@@ -327,7 +327,7 @@ async def test_a_person_sees_sandboxes_processes_logs_and_files(stage: Stage, sa
 
     assert f"sandbox/{sandbox.sandbox_id}" in await seen("")
     async with asyncio.timeout(10):
-        while "sleep 4242" not in (page := await seen(f"sandbox/{sandbox.sandbox_id}")):  # its shell comes first
+        while "sleep 4242" not in (page := await seen(f"sandbox/{sandbox.sandbox_id}")):  # noqa: ASYNC110 - its shell comes first
             await asyncio.sleep(0.02)
     for text in ("sleep 4242", "app=mine", "said by a command", "the package registry", "MiB", "node dev.mjs"):
         assert text in page, text
