@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +10,7 @@ from server.app import open_core
 from server.local.home import Home
 from server.local.stack import settings_from
 from server.settings import Settings
+from tests.server.driving import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -47,10 +47,9 @@ async def test_no_more_are_provisioned_at_once_than_the_server_serves(small: Cor
         small.sessions.open(key, services=("git",))
         await small.provisioner.start(key.slug, ["git"])
         slugs.append(key.slug)
-        await _told(small, key.slug, "leg.started" if len(slugs) <= AT_ONCE else "queued")
-    async with asyncio.timeout(10):
-        while (await stack.twin("github", "GET", "held"))["held"] != {"full": AT_ONCE}:  # noqa: ASYNC110 - a twin's
-            await asyncio.sleep(0.02)
+        told = "leg.started" if len(slugs) <= AT_ONCE else "queued"
+        await until(lambda slug=key.slug, told=told: _is_told(small, slug, told))
+    await until(lambda: _held(stack, AT_ONCE))
     queued = [event.data["place"] for slug in slugs for event in small.events.since(slug, 0) if event.type == "queued"]
     assert queued == [1, 2, 3]
     await small.provisioner.add(early.slug, ["database"])
@@ -63,7 +62,9 @@ async def test_no_more_are_provisioned_at_once_than_the_server_serves(small: Cor
     assert sorted(slugs, key=lambda slug: began[slug]) == slugs
 
 
-async def _told(core: Core, slug: str, event: str) -> None:
-    async with asyncio.timeout(10):
-        while event not in {each.type for each in core.events.since(slug, 0)}:
-            await core.events.wait(slug, core.events.last(slug), 1)
+async def _held(stack: Stack, requests: int) -> bool:
+    return (await stack.twin("github", "GET", "held"))["held"] == {"full": requests}
+
+
+async def _is_told(core: Core, slug: str, event: str) -> bool:
+    return any(each.type == event for each in core.events.since(slug, 0))
