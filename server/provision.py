@@ -115,15 +115,13 @@ class Provisioner:
         A session in use need not stand in line.
         """
         if self._room.locked():
-            self._waiting += 1
-            try:
-                with suppress(SQLAlchemyError):  # it is only told
-                    self._books.events.append(slug, "queued", {"place": self._waiting})
-                await self._room.acquire()
-            finally:
-                self._waiting -= 1
-        else:
+            with suppress(SQLAlchemyError):  # it is only told
+                self._books.events.append(slug, "queued", {"place": self._waiting + 1})
+        self._waiting += 1
+        try:
             await self._room.acquire()
+        finally:
+            self._waiting -= 1
         try:
             yield
         finally:
