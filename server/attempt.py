@@ -77,6 +77,7 @@ class Attempts:
                 self.budget_seconds,
                 queue_seconds=self._queue_seconds,
                 queued=lambda seconds: self._tell_of_queue(slug, name, seconds),
+                check_wanted=lambda: self._check_wanted(slug),
             ):
                 for last in [False] * (TRIES - 1) + [True]:
                     intent = self._intend(slug, name, first=intent is None)
@@ -114,6 +115,11 @@ class Attempts:
         if seconds >= WORTH_TELLING_SECONDS:
             told = {"leg": name, "vendor": VENDOR_OF[name], "seconds": round(seconds)}
             self._books.events.append(slug, "leg.queued", told)
+
+    def _check_wanted(self, slug: str) -> None:
+        session = self._sessions.by_slug(slug)
+        if session.ending or session.state == "destroyed":
+            raise LegError("The session was ended.", next_action="Start a new one.", code="ended")
 
     async def _try(self, name: LegName, intent: Intent) -> tuple[Leg, Resources]:
         """Look where an earlier attempt may have left something; make what is not there."""

@@ -140,6 +140,8 @@ class Durable:
             yield
         finally:
             await self.end_behind()
+            # What runs now will find the engine gone: that leaves it where it is, and is no error.
+            logging.getLogger("dbos").setLevel(logging.CRITICAL)
             DBOS.destroy(destroy_registry=True)
             # The engine made its own threads the loop's default and has just ended them.
             asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())

@@ -1,44 +1,24 @@
-"""The vendors' rate limits, shared by every server: a turn is reserved in the database before a request is sent.
-
-A limit of N in a window lets turn k go no sooner than one window after turn k - N: all of a vendor's burst,
-and never more than its limit in any window. Turns are numbered in the order they were asked for, so waiting is fair.
-"""
+"""The vendors' rate limits, shared by every server: a turn is reserved in the database before a request is sent."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
-
-from server.books.database import insert_new, now, upsert, writing
-from server.books.schema import SLOTS, TURNS
+from server.books.turns import Limit, TurnBook
 from server.errors import BadInput
 from server.legs import refusals
-from server.legs.deadline import patience, queue
+from server.legs.deadline import patience, queue, turn_came
+from server.legs.turns import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    import sqlalchemy as sa
+
 _LIMIT = re.compile(r"(\d{1,6})/(s|m|h|d)")
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-LONGEST_HOLD = 3600.0
-
-
-@dataclass(frozen=True)
-class Limit:
-    """At most `most` in any `seconds`."""
-
-    text: str
-    most: int
-    seconds: float
-
-    @property
-    def window(self) -> float:
-        """A little longer than the vendor's own: requests do not arrive as evenly as they are sent."""
-        return self.seconds + min(self.seconds * 0.04, 2.0)
 
 
 def read(text: str) -> tuple[Limit, ...]:
@@ -51,22 +31,24 @@ def read(text: str) -> tuple[Limit, ...]:
     return tuple(Limit(part, int(match[1]), _SECONDS[match[2]]) for match, part in found if match)
 
 
+def turns(engine: sa.Engine, vendor: str, text: str) -> VendorTurns:
+    """The turns at a vendor that allows so much. Raises `BadInput`."""
+    limits = read(text)
+    return VendorTurns(vendor, TurnBook(engine, vendor, limits) if limits else None)
+
+
 class VendorTurns:
-    """One vendor's turns. Reserving one costs a small transaction and no wait while the vendor is idle."""
+    """One vendor's turns, waited for. None of it costs anything where no limit is kept."""
 
     def __init__(
         self,
-        engine: sa.Engine,
         vendor: str,
-        limits: tuple[Limit, ...],
+        book: TurnBook | None,
         *,
-        clock: Callable[[], float] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._engine = engine
         self._vendor = vendor
-        self._limits = limits
-        self._clock = clock
+        self._book = book
         self._sleep = sleep
         self._in_order = asyncio.Lock()  # who asks this server first has the earlier turn
 
@@ -75,69 +57,39 @@ class VendorTurns:
         [turn] = await self.book(1)
         await self.until(turn)
 
-    async def book(self, calls: int) -> list[float]:
-        """So many turns, one right after the other: moments of the event loop's clock. Raises as `take` does.
+    async def book(self, calls: int) -> list[Turn]:
+        """So many turns, one right after the other. Raises as `take` does.
 
         What only makes sense together is booked together: else everybody's first call goes before anybody's second,
         and all of them run out of time in between.
         """
         loop = asyncio.get_running_loop()
-        if not self._limits:
-            return [loop.time()] * calls
+        if self._book is None:
+            return [Turn(loop.time())] * calls
         async with self._in_order:
-            waits = await asyncio.to_thread(self.reserve, patience(), calls)
-        queue(waits[-1])
-        return [loop.time() + wait for wait in waits]
+            booked = await asyncio.to_thread(self._book.reserve, patience(), calls)
+        queue(booked.waits[-1])
+        return [Turn(loop.time() + wait, booked.put_off) for wait in booked.waits]
 
-    async def until(self, turn: float) -> None:
-        """Wait for a turn that was booked."""
-        wait = turn - asyncio.get_running_loop().time()
+    async def until(self, turn: Turn) -> None:
+        """Wait for a turn that was booked. Raises as `take` does when the vendor's wish for quiet puts it off too far.
+
+        Everybody who waits is put off by as much, so the order and the pace stay what they were.
+        """
+        loop = asyncio.get_running_loop()
+        wait = turn.at - loop.time()
         if wait > 0:
             await self._sleep(wait)
+        if wait > 0 and self._book and (put_off := await asyncio.to_thread(self._book.put_off)) > turn.put_off:
+            more = put_off - turn.put_off
+            if more > patience():
+                raise refusals.not_yet(self._vendor, more)
+            queue(more)
+            await self.until(Turn(loop.time() + more, put_off))
+        else:
+            turn_came(waited=wait > 0)
 
     async def hold(self, seconds: float) -> None:
         """Nobody's turn comes before this has passed: the vendor said so."""
-        if self._limits:
-            await asyncio.to_thread(self._hold, min(seconds, LONGEST_HOLD))
-
-    def reserve(self, patience: float, calls: int = 1) -> list[float]:
-        """Seconds until each turn now reserved. Raises `LegError`, reserving none, when the last are too many."""
-        with writing(self._engine) as connection:
-            waits = [self._reserve(connection) for _ in range(calls)]
-            if waits[-1] > patience:
-                raise refusals.not_yet(self._vendor, waits[-1])
-        return waits
-
-    def _reserve(self, connection: sa.Connection) -> float:
-        places = [self._place(connection, limit) for limit in self._limits]
-        begins = self._now(connection)
-        at = max(begins, *(earliest for _, _, earliest in places))
-        for name, slot, _ in places:
-            upsert(connection, SLOTS, {"name": name, "slot": slot}, {"at": at})
-        return at - begins
-
-    def _place(self, connection: sa.Connection, limit: Limit) -> tuple[str, int, float]:
-        """This limit's ring, the next slot in it, and the earliest moment for it. Locks the ring."""
-        name = self._name(limit)
-        taken = sa.update(TURNS).where(TURNS.c.name == name).values(taken=TURNS.c.taken + 1)
-        row = connection.execute(taken.returning(TURNS.c.taken, TURNS.c.held_until)).one_or_none()
-        if row is None:
-            insert_new(connection, TURNS, {"name": name, "taken": 0})
-            return self._place(connection, limit)
-        slot = row.taken % limit.most
-        before = sa.select(SLOTS.c.at).where(SLOTS.c.name == name, SLOTS.c.slot == slot)
-        last = connection.execute(before).scalar()
-        return name, slot, max(row.held_until, 0.0 if last is None else last + limit.window)
-
-    def _hold(self, seconds: float) -> None:
-        with writing(self._engine) as connection:
-            for limit in self._limits:
-                until = self._now(connection) + seconds
-                later = sa.and_(TURNS.c.name == self._name(limit), TURNS.c.held_until < until)
-                connection.execute(sa.update(TURNS).where(later).values(held_until=until))
-
-    def _name(self, limit: Limit) -> str:
-        return f"{self._vendor} {limit.text}"
-
-    def _now(self, connection: sa.Connection) -> float:
-        return self._clock() if self._clock else now(connection)
+        if self._book:
+            await asyncio.to_thread(self._book.hold, seconds)

@@ -18,7 +18,6 @@ from server.legs.posthog import PostHogLeg
 from server.legs.resend import ResendLeg
 from server.legs.retry import Retries
 from server.legs.vendor import Dialect, Vendor
-from server.limits import VendorTurns
 from server.pool import recipe
 from server.pool.claims import Claims
 from server.pool.entries import Entries
@@ -62,7 +61,7 @@ def vendors(
     allowed = {"database": settings.limit_neon, "mail": settings.limit_resend, "git": settings.limit_github}
 
     def vendor(leg: LegName, dialect: Dialect) -> Vendor:
-        turns = VendorTurns(engine, dialect.name, limits.read(allowed[leg]))
+        turns = limits.turns(engine, dialect.name, allowed[leg])
         return Vendor(dialect, http, retries=_retries(), turns=turns, at=lambda point: at(f"{leg}.{point}"))
 
     return {leg: vendor(leg, dialect) for leg, dialect in dialects.items()}
@@ -71,7 +70,7 @@ def vendors(
 def legs(
     settings: Settings, books: Books, speak: dict[LegName, Vendor], sandboxes: Sandboxes, at: Crash = nowhere
 ) -> dict[LegName, Leg]:
-    turns = VendorTurns(books.engine, "E2B", limits.read(settings.limit_e2b))
+    turns = limits.turns(books.engine, "E2B", settings.limit_e2b)
     return {
         "database": NeonLeg(speak["database"], settings, at),
         "mail": ResendLeg(speak["mail"], settings, at),

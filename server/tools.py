@@ -16,8 +16,10 @@ from mcp.types import CallToolResult, ImageContent, InputRequiredResult, TextCon
 from pydantic import Field, ValidationError
 
 from server.books.sessions import Session, SessionKey
+from server.books.store import Event
 from server.errors import Mk0rError, UserError
 from server.settings import chosen_services
+from server.telling import Progress, newest_round
 from server.views import (
     CommandView,
     DestroyedView,
@@ -32,7 +34,6 @@ from server.views import (
     SessionsView,
     SessionView,
     WrittenView,
-    progress,
     session_view,
     without_titles,
 )
@@ -258,18 +259,23 @@ async def _with_progress(ctx: Context[Any, Any], bench: Workbench, slug: str, se
     if (ctx.request_context.meta or {}).get("progress_token") is None:
         return await bench.provisioner.wait(slug, seconds)
 
-    async def tell() -> None:
-        seen = done = 0
-        while True:
-            for event in await bench.events.wait(slug, seen, 5):
-                seen = event.seq
-                done += event.type == "leg.finished"
-                if said := progress(event):
-                    legs = len(bench.sessions.by_slug(slug).services)
-                    await ctx.report_progress(done, legs, said)
+    seen, story = 0, Progress()
 
-    telling = asyncio.create_task(tell())
+    async def tell(events: list[Event]) -> None:
+        nonlocal seen
+        for event in events if seen else newest_round(events):
+            seen = event.seq
+            if said := story.told(event):
+                await ctx.report_progress(*said)
+
+    async def listen() -> None:
+        while True:
+            await tell(await bench.events.wait(slug, seen, 5))
+
+    listening = asyncio.create_task(listen())
     try:
-        return await bench.provisioner.wait(slug, seconds)
+        session = await bench.provisioner.wait(slug, seconds)
     finally:
-        telling.cancel()
+        listening.cancel()
+    await tell(bench.events.since(slug, seen))
+    return session

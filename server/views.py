@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from server.books.sessions import Session, SessionKey
-from server.books.store import Event
 
 Key = Annotated[str, Field(description="The session's key, from provision_session.", max_length=64)]
 Path = Annotated[
@@ -142,17 +141,3 @@ _NEXT = {
     "failed": "Call provision_session again with the same key, or see why in legs.",
     "destroyed": "Start a new session.",
 }
-
-
-def progress(event: Event) -> str | None:
-    """What a caller who waits for provisioning is told of it; None for nothing."""
-    data = event.data
-    match event.type:
-        case "queued":
-            return f"many ask at once: number {data['place']} in line"
-        case "leg.queued":
-            return f"{data['leg']}: its turn comes in {data['seconds']} s"
-        case "leg.finished":
-            return f"{data['leg']}: {data['outcome']}"
-        case _:
-            return None

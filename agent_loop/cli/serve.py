@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from agent_loop.cli.context import port_of
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def serve(asked: Namespace, context: Context) -> int:
-    from agent_loop.web.serving import serve as run
+    from agent_loop.web import serving
     from server import log
 
     refused = False
@@ -31,6 +30,7 @@ def serve(asked: Namespace, context: Context) -> int:
     log.set_up(list)
     port = port_of(asked.port) or context.port
     try:
-        return asyncio.run(run(context.home, environ=context.environ, announce=announce, host=asked.host, port=port))
+        own = serving.serve(context.home, environ=context.environ, announce=announce, host=asked.host, port=port)
+        return serving.run(own)
     except KeyboardInterrupt:
         return 130

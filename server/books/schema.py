@@ -64,6 +64,7 @@ TURNS = sa.Table(
     sa.Column("name", sa.String(64), primary_key=True, doc="one limit of one vendor, as in `github 80/m`"),
     sa.Column("taken", sa.BigInteger, nullable=False),
     sa.Column("held_until", sa.Float, nullable=False, server_default="0"),
+    sa.Column("put_off", sa.Float, nullable=False, server_default="0", doc="by what booked turns were, in all"),
 )
 SLOTS = sa.Table(
     "slots",

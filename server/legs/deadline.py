@@ -17,7 +17,9 @@ INSIST_SECONDS = 0.5
 class _Deadline:
     """When the time is over, and how long it may still stand still."""
 
-    def __init__(self, seconds: float, queue_seconds: float, queued: Callable[[float], None]) -> None:
+    def __init__(
+        self, seconds: float, queue_seconds: float, queued: Callable[[float], None], check_wanted: Callable[[], None]
+    ) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a context manager is entered by a task
         self._task = task
@@ -28,6 +30,8 @@ class _Deadline:
         self.bound = asyncio.timeout_at(self._at)
         self.queue_seconds = queue_seconds
         self.queued = queued
+        self.check_wanted = check_wanted
+        self.has_begun = False
 
     def left(self) -> float:
         return self._at - self._loop.time()
@@ -55,14 +59,20 @@ _deadline: ContextVar[_Deadline | None] = ContextVar("the leg's deadline", defau
 
 @asynccontextmanager
 async def within(
-    seconds: float, *, queue_seconds: float = 0.0, queued: Callable[[float], None] = lambda _: None
+    seconds: float,
+    *,
+    queue_seconds: float = 0.0,
+    queued: Callable[[float], None] = lambda _: None,
+    check_wanted: Callable[[], None] = lambda: None,
 ) -> AsyncGenerator[None]:
     """Bound what is awaited inside, `TimeoutError` past it; retries in there know how much is left.
 
     Up to `queue_seconds` of waiting for turns at a vendor do not count: that is not the vendor's fault, and how long
-    it takes is known beforehand. `queued` hears each time how long.
+    it takes is known beforehand. `queued` hears each time how long. `check_wanted` raises `LegError` where nothing is
+    to be made any more; it is asked when the first turn comes, if that was waited for, and not once anything may have
+    been made.
     """
-    deadline = _Deadline(seconds, queue_seconds, queued)
+    deadline = _Deadline(seconds, queue_seconds, queued, check_wanted)
     token = _deadline.set(deadline)
     try:
         async with deadline.bound:
@@ -93,3 +103,12 @@ def queue(seconds: float) -> None:
     if deadline and 0 < seconds <= deadline.queue_seconds:
         deadline.stand_still(seconds)
         deadline.queued(seconds)
+
+
+def turn_came(*, waited: bool) -> None:
+    """A turn begins. Raises `LegError` when it is the first, was waited for, and nobody wants it any more."""
+    deadline = _deadline.get()
+    if deadline and not deadline.has_begun:
+        if waited:
+            deadline.check_wanted()
+        deadline.has_begun = True

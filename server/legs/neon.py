@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from server.crash import Crash
     from server.legs import Intent
+    from server.legs.turns import Turn
     from server.legs.vendor import Vendor
     from server.settings import LegName, Settings
 
@@ -162,7 +163,7 @@ class NeonLeg:
                 raise self._vendor.incomplete()
             query["cursor"] = cursor
 
-    async def _settled(self, project_id: str, operations: list[_Operation], *, turn: float | None = None) -> None:
+    async def _settled(self, project_id: str, operations: list[_Operation], *, turn: Turn | None = None) -> None:
         """Neon: "wait until the operations are finished before attempting to connect"."""
         waited_for = {operation.id for operation in operations if operation.status not in DONE}
         while waited_for:
@@ -173,7 +174,7 @@ class NeonLeg:
             waited_for -= {operation.id for operation in page.operations if operation.status in DONE}
 
     async def _get(
-        self, model: Any, path: str, query: dict[str, str] | None = None, *, turn: float | None = None
+        self, model: Any, path: str, query: dict[str, str] | None = None, *, turn: Turn | None = None
     ) -> Any:
         return self._vendor.read(model, (await self._vendor.call("GET", path, query=query, turn=turn)).body)
 

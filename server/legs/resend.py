@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from server.crash import Crash
     from server.legs import Intent
+    from server.legs.turns import Turn
     from server.legs.vendor import Vendor
     from server.settings import LegName, Settings
 
@@ -95,7 +96,7 @@ class ResendLeg:
             if found and _attempt(found[0], item) >= 0:
                 yield Listed(found[0], {"key_id": item.id}, item.created_at)
 
-    async def _with_new_key(self, intent: Intent, segment_id: str, *, turn: float | None = None) -> Resources:
+    async def _with_new_key(self, intent: Intent, segment_id: str, *, turn: Turn | None = None) -> Resources:
         if self._settings.resend_from is None:
             raise LegError(
                 "No sender address is configured for mail.",

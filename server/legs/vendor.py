@@ -11,7 +11,7 @@ import asyncio
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from itertools import count
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from server.crash import Crash
     from server.errors import LegError
     from server.legs.retry import Retries
+    from server.legs.turns import Turn, Turns
     from server.secrets import Secret
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -35,26 +36,6 @@ CALL_SECONDS = 20.0
 TIMEOUT = httpx.Timeout(CALL_SECONDS, connect=5)
 SAFE = {"GET", "DELETE", "PUT"}
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-
-
-class Turns(Protocol):
-    """A limit all servers share. See `server.limits`."""
-
-    async def take(self) -> None:
-        """Wait for one's turn. Raises `LegError` when it does not come within the leg's time."""
-        ...
-
-    async def book(self, calls: int) -> list[float]:
-        """So many turns, one right after the other, for `until`. Raises as `take` does."""
-        ...
-
-    async def until(self, turn: float) -> None:
-        """Wait for a turn that was booked."""
-        ...
-
-    async def hold(self, seconds: float) -> None:
-        """The vendor asked for quiet: nobody's turn comes before this has passed."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -110,7 +91,7 @@ class Vendor:
         self._turns = turns
         self._at = at
 
-    async def book(self, calls: int) -> list[float | None]:
+    async def book(self, calls: int) -> list[Turn | None]:
         """Turns for so many calls that only make sense together, one right after the other."""
         return [*await self._turns.book(calls)] if self._turns else [None] * calls
 
@@ -122,7 +103,7 @@ class Vendor:
         *,
         query: Mapping[str, str] | None = None,
         accept: tuple[int, ...] = (),
-        turn: float | None = None,
+        turn: Turn | None = None,
     ) -> Answer:
         """The answer to one call, at its next turn or at one that was booked for its first try.
 
@@ -139,7 +120,7 @@ class Vendor:
                 return answer
         raise AssertionError("unreachable")
 
-    async def _wait(self, method: str, turn: float | None) -> None:
+    async def _wait(self, method: str, turn: Turn | None) -> None:
         if self._turns and turn is not None:
             await self._turns.until(turn)
         elif self._turns and method in self._dialect.limited:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from server.crash import Crash
     from server.legs import Intent
     from server.legs.retry import Retries
-    from server.legs.vendor import Turns
+    from server.legs.turns import Turns
     from server.settings import LegName, Settings
     from server.vm.sandbox import Sandboxes
 

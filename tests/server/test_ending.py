@@ -5,11 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from server.settings import SERVICES
+from server import limits
+from server.app import open_core
+from server.books.turns import TurnBook
+from server.local.home import Home
+from server.local.stack import settings_from
+from server.settings import SERVICES, Settings
 from tests.faults.vendors import at_vendors, on_record
-from tests.server.driving import held, over, provisioned
+from tests.server.driving import CREATES, held, over, provisioned, until
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from server.app import Core
     from tests.conftest import Stack
 
@@ -26,6 +33,25 @@ async def test_what_is_just_being_made_when_the_end_comes_is_removed_too(core: C
     session = core.sessions.by_slug(key.slug)
     assert session.state == "destroyed"
     assert await at_vendors(stack, session, ("database",)) == {"database": []}
+
+
+async def test_what_stands_in_a_vendors_line_when_the_end_comes_is_not_made(stack: Stack, tmp_path: Path) -> None:
+    settings = Settings().with_local(settings_from(stack.facts)).model_copy(update={"limit_github": "1/s"})
+    async with open_core(settings, Home(tmp_path)) as core:
+        core.durable.launch()
+        TurnBook(core.books.engine, "GitHub", limits.read("1/s")).reserve(60, calls=3)  # the line, 3 s long
+        await stack.fault("github", method="POST", path=CREATES["git"][1], hold="never")
+        key = core.sessions.mint()
+        core.sessions.open(key, services=("git",))
+        await core.provisioner.start(key.slug, ("git",))
+        await until(lambda: _is_told(core, key.slug, "leg.queued"))
+        await core.provisioner.destroy(key.slug)
+        await over(core, f"provision-{key.slug}-1")
+        assert (await stack.twin("github", "GET", "held"))["held"] == {}
+
+
+async def _is_told(core: Core, slug: str, event: str) -> bool:
+    return any(each.type == event for each in core.events.since(slug, 0))
 
 
 async def test_an_attempt_that_was_overtaken_removes_what_nobody_claims(core: Core, stack: Stack) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from server import limits
+from server.books.turns import TurnBook
 from server.errors import BadInput, LegError
 from server.legs.deadline import seconds_left, within
 from server.limits import VendorTurns
@@ -35,8 +36,12 @@ class Clock:
         return self.now
 
 
-def turns(books: Books, text: str, clock: Clock | None = None) -> VendorTurns:
-    return VendorTurns(books.engine, "GitHub", limits.read(text), clock=clock)
+def book(books: Books, text: str, clock: Clock | None = None) -> TurnBook:
+    return TurnBook(books.engine, "GitHub", limits.read(text), clock=clock)
+
+
+def turns(books: Books, text: str) -> VendorTurns:
+    return limits.turns(books.engine, "GitHub", text)
 
 
 def most_in(moments: list[float], seconds: float) -> int:
@@ -61,8 +66,8 @@ def as_fast_as_allowed(text: str) -> float:
 @pytest.mark.parametrize("text", ["80/m 500/h", "2/s", "1/s"])
 def test_a_thousand_at_once_are_never_too_many_never_slow_and_in_order(books: Books, text: str) -> None:
     clock = Clock()
-    servers = [turns(books, text, clock) for _ in range(3)]
-    moments = [clock.now + servers[n % 3].reserve(PATIENT)[0] for n in range(SESSIONS)]
+    servers = [book(books, text, clock) for _ in range(3)]
+    moments = [clock.now + servers[n % 3].reserve(PATIENT).waits[0] for n in range(SESSIONS)]
     assert moments == sorted(moments), "whoever asked first goes first"
     for limit in limits.read(text):
         assert most_in(moments, limit.seconds) <= limit.most
@@ -71,21 +76,21 @@ def test_a_thousand_at_once_are_never_too_many_never_slow_and_in_order(books: Bo
 
 def test_whoever_comes_alone_waits_for_nothing(books: Books) -> None:
     clock = Clock()
-    resend = turns(books, "2/s", clock)
-    assert [resend.reserve(PATIENT) for _ in range(2)] == [[0], [0]]
-    assert resend.reserve(PATIENT) == pytest.approx([1.04])
+    resend = book(books, "2/s", clock)
+    assert [resend.reserve(PATIENT).waits for _ in range(2)] == [[0], [0]]
+    assert resend.reserve(PATIENT).waits == pytest.approx([1.04])
     clock.now += 60
-    assert [resend.reserve(PATIENT) for _ in range(2)] == [[0], [0]]
+    assert [resend.reserve(PATIENT).waits for _ in range(2)] == [[0], [0]]
 
 
 def test_turns_that_were_booked_together_come_together_or_not_at_all(books: Books) -> None:
     clock = Clock()
-    resend = turns(books, "2/s", clock)
-    assert [resend.reserve(PATIENT, 2) for _ in range(2)] == [[0, 0], pytest.approx([1.04, 1.04])]
-    assert resend.reserve(PATIENT) == pytest.approx([2.08])
+    resend = book(books, "2/s", clock)
+    assert [resend.reserve(PATIENT, 2).waits for _ in range(2)] == [[0, 0], pytest.approx([1.04, 1.04])]
+    assert resend.reserve(PATIENT).waits == pytest.approx([2.08])
     with pytest.raises(LegError, match="takes no more requests for 3 seconds"):
         resend.reserve(2.5, 2)
-    assert resend.reserve(2.5) == pytest.approx([2.08]), "one that could not have both has none"
+    assert resend.reserve(2.5).waits == pytest.approx([2.08]), "one that could not have both has none"
 
 
 async def test_calls_that_belong_together_come_through_though_many_ask_at_once(books: Books) -> None:
@@ -106,13 +111,13 @@ async def test_calls_that_belong_together_come_through_though_many_ask_at_once(b
 
 def test_a_turn_that_comes_too_late_is_not_taken(books: Books) -> None:
     clock = Clock()
-    one = turns(books, "1/m", clock)
+    one = book(books, "1/m", clock)
     one.reserve(PATIENT)
     for _ in range(3):
         with pytest.raises(LegError) as caught:
             one.reserve(10)
         assert (caught.value.code, caught.value.retryable) == ("rate_limited", True)
-    assert one.reserve(PATIENT) == pytest.approx([62], abs=1), "the impatient have not made the line longer"
+    assert one.reserve(PATIENT).waits == pytest.approx([62], abs=1), "the impatient have not made the line longer"
 
 
 async def test_the_leg_is_told_at_once_that_its_time_will_not_do(books: Books) -> None:
@@ -130,7 +135,7 @@ async def test_the_wait_for_a_turn_is_not_of_the_legs_time(books: Books) -> None
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    one = VendorTurns(books.engine, "GitHub", limits.read("1/m"), sleep=sleep)
+    one = VendorTurns("GitHub", book(books, "1/m"), sleep=sleep)
     async with within(5, queue_seconds=100):
         for _ in range(2):
             await one.take()
@@ -144,35 +149,94 @@ async def test_who_asks_a_server_first_has_the_earlier_turn(books: Books) -> Non
     one = turns(books, "1/m")
     async with within(10, queue_seconds=1e6):
         booked = await asyncio.gather(*(one.book(1) for _ in range(40)))
-    assert booked == sorted(booked)
+    moments = [turn.at for [turn] in booked]
+    assert moments == sorted(moments)
 
 
-async def test_when_the_vendor_asks_for_quiet_all_servers_are_quiet(books: Books) -> None:
+def test_when_the_vendor_asks_for_quiet_all_servers_are_quiet(books: Books) -> None:
     clock = Clock()
-    here, there = (turns(books, "80/m 500/h", clock) for _ in range(2))
+    here, there = (book(books, "80/m 500/h", clock) for _ in range(2))
     here.reserve(PATIENT)
-    await here.hold(30)
-    await here.hold(10)
-    assert there.reserve(PATIENT) == pytest.approx([30])
+    here.hold(30)
+    here.hold(10)
+    assert there.reserve(PATIENT).waits == pytest.approx([30])
     clock.now += 31
-    assert there.reserve(PATIENT) == [0]
+    assert there.reserve(PATIENT).waits == [0]
+
+
+def test_the_vendors_wish_for_quiet_puts_everybody_off_by_as_much(books: Books) -> None:
+    clock = Clock()
+    here, there = (book(books, "1/m", clock) for _ in range(2))
+    booked = [here.reserve(PATIENT) for _ in range(3)]
+    assert [one.put_off for one in booked] == [0, 0, 0]
+    there.hold(30)
+    assert here.put_off() == 30
+    clock.now += 10
+    there.hold(25)
+    assert here.put_off() == 35, "what was quiet already puts nobody off again"
+    assert here.reserve(PATIENT).waits == pytest.approx([3 * 62 + 35 - 10])
+
+
+async def test_who_waits_hears_that_the_vendor_put_it_off(books: Books) -> None:
+    there, slept = book(books, "1/m"), list[float]()
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 1:
+            there.hold(30)
+
+    one = VendorTurns("GitHub", book(books, "1/m"), sleep=sleep)
+    there.reserve(PATIENT)
+    async with within(5, queue_seconds=100):
+        await one.take()
+        assert slept == pytest.approx([62, 30], abs=1)
+        assert 92 < seconds_left() < 97, "that wait is not of the leg's time either"
+
+
+async def test_who_is_put_off_too_far_is_told_so(books: Books) -> None:
+    there = book(books, "1/m")
+
+    async def sleep(_: float) -> None:
+        there.hold(300)
+
+    one = VendorTurns("GitHub", book(books, "1/m"), sleep=sleep)
+    there.reserve(PATIENT)
+    with pytest.raises(LegError, match="takes no more requests for 5 minutes"):
+        async with within(5, queue_seconds=100):
+            await one.take()
+
+
+async def test_a_turn_nobody_wants_any_more_is_given_back_before_anything_is_made(books: Books) -> None:
+    async def sleep(_: float) -> None:
+        return
+
+    def ended() -> None:
+        raise LegError("It was ended.", code="ended", next_action="Start a new one.")
+
+    one = VendorTurns("GitHub", book(books, "1/m"), sleep=sleep)
+    async with within(5, queue_seconds=200, check_wanted=ended):
+        await one.take()  # at once: nothing can have changed
+        await one.take()  # what was begun is not broken off half-way
+    with pytest.raises(LegError, match="ended"):
+        async with within(5, queue_seconds=200, check_wanted=ended):
+            await one.take()
 
 
 def test_servers_that_reserve_at_once_get_different_turns(books: Books) -> None:
     clock = Clock()
-    servers = [turns(books, "10/m", clock) for _ in range(4)]
+    servers = [book(books, "10/m", clock) for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
         waits = sorted(wait for many in pool.map(_reserve_ten, servers) for wait in many)
     assert [waits.count(pytest.approx(62 * n, abs=0.1)) for n in range(4)] == [10, 10, 10, 10]
 
 
-def _reserve_ten(server: VendorTurns) -> list[float]:
-    return [server.reserve(PATIENT)[0] for _ in range(10)]
+def _reserve_ten(server: TurnBook) -> list[float]:
+    return [server.reserve(PATIENT).waits[0] for _ in range(10)]
 
 
 async def test_zero_is_no_limit_and_touches_nothing() -> None:
     nobody: object = None
-    await VendorTurns(nobody, "GitHub", limits.read("0")).take()  # type: ignore[arg-type]
+    await limits.turns(nobody, "GitHub", "0").take()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("text", ["", "fast", "80", "80/x", "0/m", "-1/s", "80/m 5"])

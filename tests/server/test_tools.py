@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from mcp import Client
 
 from server.app import build_mcp
+from server.books.store import Event
+from server.telling import Progress
+from server.twins.core.serve import bind, serving
 
 if TYPE_CHECKING:
     from server.app import Core
@@ -109,3 +113,39 @@ async def test_a_call_that_lacks_something_is_told_what_and_never_its_own_key(
     assert said in told
     assert key not in told
     assert "pydantic" not in told
+
+
+async def test_who_waits_hears_of_each_service_once_and_always_of_something_further_on(core: Core, mode: Any) -> None:
+    heard: list[tuple[float, float | None, str | None]] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        heard.append((progress, total, message))
+
+    app = core.mcp.streamable_http_app(stateless_http=True)
+    async with serving(app, bind(), drain=1) as port, Client(f"http://127.0.0.1:{port}/mcp", mode=mode) as client:
+        asked = {"services": ["database", "analytics"], "wait_seconds": 50}
+        begun = await client.call_tool("provision_session", asked, progress_callback=hear)
+        key = begun.structured_content["session_key"]
+        told = sorted(message for _, _, message in heard if message)
+        assert told == ["analytics: made", "database: made", "vm: made"]
+        assert [(progress, total) for progress, total, _ in heard] == [(1, 3), (2, 3), (3, 3)]
+        heard.clear()
+        await client.call_tool("provision_session", {"session_key": key, "services": ["mail"]}, progress_callback=hear)
+        assert heard == [(1, 1, "mail: made")]
+        await client.call_tool("destroy_session", {"session_key": key})
+
+
+def test_who_stands_in_line_hears_of_something_further_on_too() -> None:
+    story, now = Progress(), datetime.now(UTC)
+    told: list[tuple[str, dict[str, Any]]] = [
+        ("provisioning", {"legs": ["git", "vm"]}),
+        ("queued", {"place": 2}),
+        ("leg.queued", {"leg": "git", "seconds": 9}),
+        ("leg.finished", {"leg": "vm", "outcome": "made"}),
+        ("leg.finished", {"leg": "git", "outcome": "failed"}),
+    ]
+    heard = [story.told(Event(seq, now, kind, data)) for seq, (kind, data) in enumerate(told, 1)]
+    assert heard[0] is None
+    values = [one[0] for one in heard if one]
+    assert values == sorted(set(values)), "the protocol wants it to increase"
+    assert heard[-1] == (2, 2, "git: failed")
