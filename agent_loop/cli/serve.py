@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from agent_loop.cli.context import port_of
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def serve(asked: Namespace, context: Context) -> int:
-    from agent_loop.web import serving
+    from agent_loop.web.serving import serve as run
     from server import log
 
     refused = False
@@ -30,7 +31,6 @@ def serve(asked: Namespace, context: Context) -> int:
     log.set_up(list)
     port = port_of(asked.port) or context.port
     try:
-        own = serving.serve(context.home, environ=context.environ, announce=announce, host=asked.host, port=port)
-        return serving.run(own)
+        return asyncio.run(run(context.home, environ=context.environ, announce=announce, host=asked.host, port=port))
     except KeyboardInterrupt:
         return 130

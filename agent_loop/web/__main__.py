@@ -6,6 +6,7 @@ Says one line of JSON on stdout when it listens, or why it does not; everything 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import sys
@@ -28,12 +29,12 @@ def main(open_parts: Callable[[Boot, AsyncExitStack], Any] | None = None) -> int
     asked = parser.parse_args()
 
     from agent_loop.web.boot import open_local
-    from agent_loop.web.serving import run, serve
+    from agent_loop.web.serving import serve
     from server import log
     from server.local.home import Home
 
     log.set_up(list)
-    return run(
+    return asyncio.run(
         serve(
             Home(asked.home),
             environ=os.environ,

@@ -22,7 +22,7 @@ from server.local.facts import write_private
 from server.secrets import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping
     from contextlib import AsyncExitStack
 
     from server.local.home import Home
@@ -30,13 +30,6 @@ if TYPE_CHECKING:
 DEFAULT_PORT = 3000
 LAST_WORDS_SECONDS = 1.0  # how long a failed start stays up, so that whoever waits for it can ask why
 PUT_AWAY_SECONDS = 20.0
-
-
-def run(serving: Coroutine[Any, Any, int]) -> int:
-    """Run the server to its end, on the faster of the event loops: a session's cost is processor time."""
-    import uvloop
-
-    return uvloop.run(serving)
 
 
 async def serve(

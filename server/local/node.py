@@ -6,16 +6,16 @@ import asyncio
 import importlib.util
 import os
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from server.errors import StackError
-from server.local.identity import Identity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from server.local.identity import Identity
 
 INSTALL_SECONDS = 600.0
 ERROR_LINES = 12
@@ -109,31 +109,27 @@ async def run(
     seconds: float = INSTALL_SECONDS,
 ) -> None:
     """Run a program to its end. What it prints goes to `log`; a failure raises `StackError` naming it."""
-    process = _start(command, cwd, env, identity or Identity())
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=cwd,
+        env=env,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        umask=0o022,
+        start_new_session=True,
+        **(identity.spawn() if identity else {}),
+    )
     try:
-        output, _ = await asyncio.to_thread(process.communicate, timeout=seconds)
-    except subprocess.TimeoutExpired:
+        async with asyncio.timeout(seconds):
+            output, _ = await process.communicate()
+    except TimeoutError:
         raise StackError(f"{failed} It took longer than {seconds:.0f} s.", next_action=next_action) from None
     finally:
         if process.returncode is None:
             os.killpg(process.pid, 9)
-            process.wait()
+            await process.wait()
     with log.open("ab") as file:
         file.write(b"$ " + " ".join(command).encode() + b"\n" + output)
     if process.returncode != 0:
         raise StackError(failed, next_action=f"{next_action} Details: {log}")
-
-
-def _start(command: list[str], cwd: Path, env: Mapping[str, str], identity: Identity) -> subprocess.Popen[Any]:
-    """Not by asyncio: uvloop, which the server runs on, takes no umask, user or group for a child."""
-    return subprocess.Popen(
-        command,
-        cwd=cwd,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        umask=0o022,
-        start_new_session=True,
-        **identity.spawn(),
-    )
