@@ -14,7 +14,7 @@ from server.crash import nowhere
 from server.log import provisioning
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable
+    from collections.abc import AsyncGenerator, Callable, Collection
 
     import sqlalchemy as sa
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 WORKFLOW = "provision"
 RECOVER_SECONDS = 60.0
 SILENCE_SECONDS = 5.0  # after so long, whoever waits looks for himself
+MOMENT_SECONDS = 0.02
+LONGEST_FIRST: tuple[LegName, ...] = ("database", "vm", "mail", "git", "analytics")
 OVER = {"provisioned", "session.destroyed"}
 
 
@@ -50,6 +52,7 @@ class Provisioner:
     ) -> None:
         self._room = asyncio.Semaphore(at_once)
         self._waiting = 0
+        self._racing = 0
         self._books = books
         self._sessions = books.sessions
         self._environment = environment
@@ -99,10 +102,31 @@ class Provisioner:
         insist = self._durable.insist
         async with nullcontext() if self._is_in_use(slug, generation) else self._admitted(slug):
             provisioning(slug, "start", legs=",".join(names))
-            await _all(insist(f"leg:{name}", self.attempts.run, slug, name) for name in names)
+            await self._race(slug, names)
             await insist("finish", self._finish, slug, generation, began)
         await insist("preview", self._await_preview, slug, began)
         await self._ensure(self._sessions.by_slug(slug))
+
+    async def _race(self, slug: str, names: list[LegName]) -> None:
+        """Every leg to its end; then what the engine or the database raised. A leg's own failure is an outcome.
+
+        Alone they begin at once. Among other sessions those that take long go first, a moment apart: what beginning
+        costs the processor must not keep another session's longest leg waiting.
+        """
+        self._racing += 1
+        begun: list[asyncio.Task[Any]] = []
+        try:
+            for name in sorted(names, key=LONGEST_FIRST.index):
+                begun.append(asyncio.create_task(self._durable.insist(f"leg:{name}", self.attempts.run, slug, name)))
+                if self._racing > 1:
+                    await asyncio.sleep(MOMENT_SECONDS)
+            for result in await asyncio.gather(*begun, return_exceptions=True):
+                if isinstance(result, BaseException):
+                    raise result
+        finally:
+            self._racing -= 1
+            for leg in begun:
+                leg.cancel()
 
     def _is_in_use(self, slug: str, generation: int) -> bool:
         """Whether somebody works in the session already: a later round, for one of which something stands."""
@@ -185,13 +209,6 @@ class Provisioner:
             if any(event.type in OVER for event in told):
                 break
         return seen
-
-
-async def _all(steps: Iterable[Awaitable[Any]]) -> None:
-    """Every step to its end; then what the engine or the database raised. A leg's own failure is an outcome."""
-    for result in await asyncio.gather(*steps, return_exceptions=True):
-        if isinstance(result, BaseException):
-            raise result
 
 
 def _run(session: Session) -> str:
