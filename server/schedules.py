@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from server.books.database import writing
 from server.books.schema import JOBS
 from server.errors import LegError
+from server.vm.leg import JOBS_TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +36,6 @@ READ_SECONDS = 20.0
 RUN_SECONDS = 300.0
 LOOK_SECONDS = 15.0
 """Between two looks at what is due; cron knows no seconds."""
-TOKEN = "MK0R_CONTACTS_TOKEN"  # noqa: S105 - its name
 
 # Both run inside the VM, where the app's server has no other name. The token comes by the environment, never argv.
 _LIST = (
@@ -179,7 +179,7 @@ class Schedules:
         return outcome
 
     async def _outcome(self, session: Session, name: str) -> str:
-        token = self._books.vault.get(session.slug).get(TOKEN)
+        token = self._books.vault.get(session.slug).get(JOBS_TOKEN)
         if token is None:
             return "no token to run it with"
         environment = {"JOB": name, "JOB_TOKEN": token.reveal()}

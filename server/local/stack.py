@@ -12,23 +12,19 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
 from server.errors import StackError
 from server.local import facts as remembered
-from server.local import lock, processes
+from server.local import lock, processes, twins_process
 from server.local.progress import StackStep, step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
-    from subprocess import Popen
 
     from server.local.facts import StackFacts
     from server.local.home import Home
 
 __all__ = ["StackStep", "alive", "down", "settings_from", "up"]
 
-TWINS_START_SECONDS = 60.0
 FIRST_START_SECONDS = 900.0
 """How long another command's first start may take: it fetches packages, over a network that may be slow."""
 
@@ -204,43 +200,7 @@ async def _twins(
             and await processes.healthy(facts)
         ):
             return facts
-        await asyncio.to_thread(processes.end, processes.twins_processes(home))
-        facts = _with_free_ports(facts)
-        remembered.save(home.stack_file, facts)
-        process = processes.spawn_twins(home, environ)
-        try:
-            async with asyncio.timeout(TWINS_START_SECONDS):
-                while not await processes.healthy(facts):
-                    _still_starting(process, home)
-                    await asyncio.sleep(0.02)
-        except BaseException as error:
-            if process.poll() is None:
-                await asyncio.to_thread(processes.end, [psutil.Process(process.pid)])
-            if isinstance(error, TimeoutError):
-                raise StackError(
-                    f"The local services did not answer within {TWINS_START_SECONDS:.0f} s.",
-                    next_action=f"See {home.logs / 'twins.log'}.",
-                ) from error
-            raise
-        return facts.with_pid("twins", process.pid)
-
-
-def _still_starting(process: Popen[bytes], home: Home) -> None:
-    if process.poll() is not None:
-        raise StackError(
-            f"The local services stopped while starting (exit {process.returncode}).",
-            next_action=f"See {home.logs / 'twins.log'}.",
-        )
-
-
-def _with_free_ports(facts: StackFacts) -> StackFacts:
-    """`facts`, a twin whose port another program took meanwhile moved to a free one."""
-    taken = {facts.postgres_port, *(twin.port for twin in facts.twins.values())}
-    moved = {
-        vendor: twin if remembered.port_is_free(twin.port) else replace(twin, port=remembered.free_port(taken))
-        for vendor, twin in facts.twins.items()
-    }
-    return replace(facts, twins=moved)
+        return await twins_process.start(home, facts, environ)
 
 
 def _port_taken(port: int) -> StackError:

@@ -41,7 +41,7 @@ NAMES: dict[LegName, list[str]] = {
     "mail": ["RESEND_API_KEY", "RESEND_AUDIENCE_ID", "RESEND_FROM", "MK0R_CONTACTS_URL", "MK0R_CONTACTS_TOKEN"],
     "analytics": ["VITE_POSTHOG_KEY", "VITE_POSTHOG_HOST", "VITE_POSTHOG_APP_ID"],
     "git": ["GITHUB_REPO", "GITHUB_REPO_URL"],
-    "vm": [],
+    "vm": ["MK0R_JOBS_TOKEN"],
 }
 BUDGET_SECONDS = 4.0
 PATIENT_SECONDS = 20.0  # no budget in the way of what fails by itself

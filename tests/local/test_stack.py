@@ -20,8 +20,9 @@ from server.local import processes, stack
 from server.local.home import Home
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
+    from subprocess import Popen
 
     from server.local.facts import StackFacts
     from server.local.progress import StackStep
@@ -105,6 +106,24 @@ async def test_a_twin_whose_port_was_taken_meanwhile_moves_to_a_free_one(home: H
         assert again.twins["resend"].credential == first.twins["resend"].credential
         assert again.twins["github"].port == first.twins["github"].port
         assert await answers(again)
+
+
+async def test_a_port_that_is_taken_between_our_look_and_our_listening_is_moved_too(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thieves: list[socket.socket] = []
+    spawn = processes.spawn_twins
+
+    def too_late(home: Home, environ: Mapping[str, str]) -> Popen[bytes]:
+        if not thieves and (facts := remembered.load(home.stack_file)):
+            thieves.append(socket.create_server(("127.0.0.1", facts.twins["resend"].port)))
+        return spawn(home, environ)
+
+    monkeypatch.setattr(processes, "spawn_twins", too_late)
+    facts = await up(home)
+    assert facts.twins["resend"].port != thieves[0].getsockname()[1]
+    assert await answers(facts)
+    thieves[0].close()
 
 
 async def test_the_databases_port_does_not_move_and_a_sentence_says_who_has_it(home: Home) -> None:

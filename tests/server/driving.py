@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from server.settings import SERVICES, LegName
+from server.settings import LEGS, SERVICES, LegName
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -26,8 +26,9 @@ NAMES: dict[LegName, list[str]] = {
     "mail": ["RESEND_API_KEY", "RESEND_AUDIENCE_ID", "RESEND_FROM", "MK0R_CONTACTS_URL", "MK0R_CONTACTS_TOKEN"],
     "analytics": ["VITE_POSTHOG_KEY", "VITE_POSTHOG_HOST", "VITE_POSTHOG_APP_ID"],
     "git": ["GITHUB_REPO", "GITHUB_REPO_URL"],
+    "vm": ["MK0R_JOBS_TOKEN"],
 }
-ALL_NAMES = [name for service in SERVICES for name in NAMES[service]]
+ALL_NAMES = [name for leg in LEGS for name in NAMES[leg]]
 
 
 async def provisioned(core: Core, services: tuple[LegName, ...] = (*SERVICES, "vm")) -> SessionKey:

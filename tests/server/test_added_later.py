@@ -23,7 +23,7 @@ async def test_a_service_can_be_added_later_and_only_it_runs(core: Core, stack: 
     told = [(e.type, e.data["leg"]) for e in core.events.since(key.slug, 0) if e.type == "leg.started"]
     assert [leg for _, leg in told].count("vm") == 1
     assert told[-1] == ("leg.started", "database")
-    assert names_in(await in_vm(core, key, "cat /app/.env")) == NAMES["database"] + NAMES["analytics"]
+    assert names_in(await in_vm(core, key, "cat /app/.env")) == NAMES["database"] + NAMES["analytics"] + NAMES["vm"]
     await until(lambda: says(core, key, f"test $({app}) -gt 0 && echo yes"))
 
 
@@ -35,7 +35,7 @@ async def test_a_failed_service_can_be_had_later(core: Core, stack: Stack) -> No
     await core.provisioner.add(key.slug, ("git",))
     session = await core.provisioner.wait(key.slug, 30)
     assert session.state == "ready"
-    assert names_in(await in_vm(core, key, "cat /app/.env")) == NAMES["git"]
+    assert names_in(await in_vm(core, key, "cat /app/.env")) == NAMES["git"] + NAMES["vm"]
 
 
 async def test_a_service_added_while_others_come_up_comes_too(core: Core, stack: Stack) -> None:
@@ -62,4 +62,4 @@ async def test_a_vm_that_takes_no_env_file_is_named_and_mended(core: Core) -> No
     await core.provisioner.start(key.slug, ("vm",))
     again = await core.provisioner.wait(key.slug, 30)
     assert (again.state, again.sandbox_id) == ("ready", session.sandbox_id)
-    assert names_in(await in_vm(core, key, "cat /app/.env")) == NAMES["analytics"]
+    assert names_in(await in_vm(core, key, "cat /app/.env")) == NAMES["analytics"] + NAMES["vm"]

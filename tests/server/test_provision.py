@@ -76,7 +76,7 @@ async def test_services_not_asked_for_are_skipped(core: Core) -> None:
     key = await provisioned(core, ("analytics", "vm"))
     session = core.sessions.by_slug(key.slug)
     assert [leg.outcome for leg in session.legs] == ["skipped", "skipped", "made", "skipped", "made"]
-    assert names_in(await in_vm(core, key, "cat /app/.env")) == NAMES["analytics"]
+    assert names_in(await in_vm(core, key, "cat /app/.env")) == NAMES["analytics"] + NAMES["vm"]
 
 
 LOST: list[tuple[LegName, str, str]] = [
@@ -96,7 +96,7 @@ async def test_a_lost_create_response_leaves_one_of_each(
     key = await provisioned(core, (leg, "vm"))
     session = core.sessions.by_slug(key.slug)
     assert session.leg(leg).outcome == ("made" if leg == "vm" else "found"), session
-    assert names_in(await in_vm(core, key, "cat /app/.env")) == NAMES.get(leg, [])
+    assert names_in(await in_vm(core, key, "cat /app/.env")) == [*(NAMES[leg] if leg != "vm" else []), *NAMES["vm"]]
     assert await at_vendors(stack, session, (leg, "vm")) == on_record(session, (leg, "vm"))
 
 

@@ -48,8 +48,8 @@ def schedules(core: Core, clock: Clock) -> Schedules:
 async def session(core: Core, schedules: Schedules) -> Session:
     """An app with one job that can be kept and two that cannot."""
     key = core.sessions.mint()
-    begun = core.sessions.open(key, services=("mail", "vm"))
-    await core.provisioner.start(begun.slug, ("mail", "vm"))
+    begun = core.sessions.open(key, services=("vm",))
+    await core.provisioner.start(begun.slug, ("vm",))
     session = await core.provisioner.wait(begun.slug, 30)
     await core.workbench.write(session, {"server/jobs.ts": JOBS})
     async with asyncio.timeout(20):

@@ -27,7 +27,8 @@ ANALYTICS = {
 }
 GIT = {"GITHUB_REPO": "someone/mk0r-aaaaaaaaaaaa", "GITHUB_REPO_URL": "https://example.com/someone/app"}
 RELAY = {"MK0R_CONTACTS_URL": "http://localhost:1/contacts", "MK0R_CONTACTS_TOKEN": "token-canary"}
-ALL = DATABASE | MAIL | ANALYTICS | GIT | RELAY
+JOBS = {"MK0R_JOBS_TOKEN": "jobs-canary"}
+ALL = DATABASE | MAIL | ANALYTICS | GIT | RELAY | JOBS
 
 USES_EVERYTHING = """
 import { Hono } from 'hono'
@@ -152,14 +153,15 @@ async def test_production_serves_the_pages_the_api_and_nothing_secret(make_app: 
 
 async def test_a_job_runs_for_the_holder_of_the_apps_token_only(make_app: Callable[..., App]) -> None:
     app = make_app({"server/jobs.ts": ONE_JOB})
-    app.write_env(RELAY)
+    app.write_env(RELAY | JOBS)
     app.start("node", "dev.mjs")
     await app.serves()
     assert (await app.get("/api/jobs")).json() == {"jobs": [{"name": "count", "schedule": "0 18 * * 0"}]}
 
-    for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": ""}):
+    contacts = {"authorization": f"Bearer {RELAY['MK0R_CONTACTS_TOKEN']}"}
+    for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": ""}, contacts):
         assert (await app.ask("POST", "/api/jobs/count", headers=headers)).status_code == 401
-    right = {"authorization": f"Bearer {RELAY['MK0R_CONTACTS_TOKEN']}"}
+    right = {"authorization": f"Bearer {JOBS['MK0R_JOBS_TOKEN']}"}
     assert (await app.ask("POST", "/api/jobs/other", headers=right)).status_code == 404
     assert not (app.folder / "ran").exists()
     assert (await app.ask("POST", "/api/jobs/count", headers=right)).json() == {"ran": "count"}

@@ -54,5 +54,5 @@ async def test_the_services_stand_and_every_door_says_what_is_missing_and_what_t
         assert later["repository_url"] == begun["repository_url"]
         told = await call("run_in_vm", **key, command="sed 's/=.*//' /app/.env; cat /run/brd.conf")
         lines = told.structured_content["stdout"].splitlines()
-        assert lines[: len(NAMES)] == NAMES
-        assert lines[len(NAMES)] == f"MK0R_SLUG={begun['slug']}"
+        assert lines[: len(NAMES) + 1] == [*NAMES, "MK0R_JOBS_TOKEN"]
+        assert lines[len(NAMES) + 1] == f"MK0R_SLUG={begun['slug']}"

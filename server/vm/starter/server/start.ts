@@ -12,7 +12,7 @@ site.use('*', serveStatic({ root: 'dist/client' }))
 site.get('*', serveStatic({ path: 'dist/client/index.html' }))
 
 // Inside mk0r the schedule is kept outside, because a paused machine keeps none.
-if (!process.env.MK0R_CONTACTS_URL) runOnSchedule(jobs)
+if (!process.env.MK0R_JOBS_TOKEN) runOnSchedule(jobs)
 
 const port = Number(process.env.PORT ?? 3000)
 serve({ fetch: site.fetch, port }, () => console.log(`listening on ${port}`))

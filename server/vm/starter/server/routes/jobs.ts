@@ -16,7 +16,7 @@ jobs.post('/:name', async (c) => {
 })
 
 function allowed(header = '') {
-  const token = process.env.MK0R_CONTACTS_TOKEN
+  const token = process.env.MK0R_JOBS_TOKEN
   if (!token) return false
   const digest = (text: string) => createHash('sha256').update(text).digest()
   return timingSafeEqual(digest(header), digest(`Bearer ${token}`))
