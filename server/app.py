@@ -162,11 +162,11 @@ def _load() -> None:
 
 def build_mcp(bench: Workbench) -> MCPServer[Any]:
     """The MCP server: its tools and the skill."""
-    from server import tools
     from server.environment import SKILL
+    from server.tools import door
 
-    server = tools.ToolServer("mk0r", title="mk0r", version=__version__, instructions=INSTRUCTIONS, log_level="WARNING")
-    tools.register(server, bench)
+    server = door.ToolServer("mk0r", title="mk0r", version=__version__, instructions=INSTRUCTIONS, log_level="WARNING")
+    door.register(server, bench)
     for file in sorted(SKILL.rglob("*.md")):
         uri = f"skill://backend-services/{file.relative_to(SKILL)}"
         name = str(file.relative_to(SKILL.parent))

@@ -6,6 +6,7 @@ import logging
 import time
 from dataclasses import replace
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any
 
 from server import dotenv
@@ -13,6 +14,7 @@ from server.books.record import Problem
 from server.crash import nowhere
 from server.errors import LegError, UnknownSession
 from server.log import provisioning
+from server.secrets import Secret
 from server.vm.errors import GONE
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 SKILL = Path(__file__).parent.parent / "skills" / "backend-services"
 SKILL_IN_VM = "/root/.claude/skills/backend-services"
 ENV, FACTS = "/app/.env", "/run/brd.conf"
+JOBS_TOKEN = "MK0R_JOBS_TOKEN"  # noqa: S105 - its name
 REWRITES = 5
 
 
@@ -54,8 +57,10 @@ class Environment:
     async def furnish(self, intent: Intent, made: Resources) -> Resources:
         """The skill, the session's run-time facts and its pushed code, there before anybody works in the VM.
 
-        The reference tells from then on with which commit the VM began.
+        The reference tells from then on with which commit the VM began. The token is the one an earlier VM had.
         """
+        token = self._books.vault.get(intent.app_id.removeprefix("mk0r-"), legs=["vm"]).get(JOBS_TOKEN)
+        made = replace(made, env={JOBS_TOKEN: token or Secret("mk0rj_" + token_urlsafe(16))})
         sandbox_id = made.reference["sandbox_id"]
         await self._tell(intent.app_id, sandbox_id)
         if intent.attempt == 1:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, nullcontext, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.exc import SQLAlchemyError
-
+from server.admission import Admission
 from server.books.database import writing
 from server.crash import nowhere
 from server.log import provisioning
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Collection
+    from collections.abc import Callable, Collection
 
     import sqlalchemy as sa
 
@@ -50,8 +48,7 @@ class Provisioner:
         clock: Callable[[], float],
         at: Crash = nowhere,
     ) -> None:
-        self._room = asyncio.Semaphore(at_once)
-        self._waiting = 0
+        self._admission = Admission(books.events, at_once)
         self._racing = 0
         self._books = books
         self._sessions = books.sessions
@@ -100,7 +97,7 @@ class Provisioner:
         """The workflow. Each leg is one durable step; a step answers with references, never with secrets."""
         began = self._clock()
         insist = self._durable.insist
-        async with nullcontext() if self._is_in_use(slug, generation) else self._admitted(slug):
+        async with self._admission.admitted(slug, in_use=self._is_in_use(slug, generation)):
             provisioning(slug, "start", legs=",".join(names))
             await self._race(slug, names)
             await insist("finish", self._finish, slug, generation, began)
@@ -131,25 +128,6 @@ class Provisioner:
     def _is_in_use(self, slug: str, generation: int) -> bool:
         """Whether somebody works in the session already: a later round, for one of which something stands."""
         return generation > 1 and any(leg.stands for leg in self._sessions.by_slug(slug).legs)
-
-    @asynccontextmanager
-    async def _admitted(self, slug: str) -> AsyncGenerator[None]:
-        """In the order asked, and no more at once than this server can serve: else all of them run out of time.
-
-        A session in use need not stand in line.
-        """
-        if self._room.locked():
-            with suppress(SQLAlchemyError):  # it is only told
-                self._books.events.append(slug, "queued", {"place": self._waiting + 1})
-        self._waiting += 1
-        try:
-            await self._room.acquire()
-        finally:
-            self._waiting -= 1
-        try:
-            yield
-        finally:
-            self._room.release()
 
     async def _finish(self, slug: str, generation: int, began: float) -> None:
         """`.env`, the round's end, and the session's state by what stands. A VM that took no `.env` does not stand."""

@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from server.books.database import writing
 from server.books.schema import JOBS
+from server.environment import JOBS_TOKEN
 from server.errors import LegError
-from server.vm.leg import JOBS_TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -37,7 +37,7 @@ class Mcp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._boot.parts is not None:
-            from server.tools import OPERATOR  # loaded with the parts; at the top it would hold up the start
+            from server.tools.sessions import OPERATOR  # loaded with the parts; at the top it would hold up the start
 
             scope[OPERATOR] = self._api.is_operator(Request(scope))
             await self._boot.parts.mcp(scope, receive, send)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from http import HTTPStatus
 from itertools import count
-from secrets import token_urlsafe
 from typing import TYPE_CHECKING, TypeVar
 
 from server.crash import nowhere
@@ -13,13 +11,12 @@ from server.errors import LegError
 from server.legs import Listed, Resources
 from server.legs.names import is_ours
 from server.legs.retry import TRIES
-from server.secrets import Secret
 from server.vm.errors import GONE, translated
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from e2b import AsyncSandbox, SandboxInfo
+    from e2b import SandboxInfo
 
     from server.crash import Crash
     from server.legs import Intent
@@ -29,7 +26,6 @@ if TYPE_CHECKING:
     from server.vm.sandbox import Sandboxes
 
 Result = TypeVar("Result")
-JOBS_TOKEN = "MK0R_JOBS_TOKEN"  # noqa: S105 - its name
 PASSING = {"rate_limited", "timed_out", "unreachable", "bad_answer"}
 
 
@@ -74,22 +70,17 @@ class VmLeg:
 
         sandbox = await self._insisting(create)
         self._at("vm.created")
-        return self._with_token(sandbox)
+        return self._sandboxes.remember(sandbox)
 
     async def find(self, intent: Intent) -> Resources | None:
         found = [info async for info in self._all({"app": intent.app_id})]
         for info in sorted(found, key=lambda info: (info.started_at, info.sandbox_id)):
             try:
-                return self._with_token(await self._sandboxes.open(info.sandbox_id))
+                return self._sandboxes.remember(await self._sandboxes.open(info.sandbox_id))
             except LegError as error:
                 if error.code != GONE:
                     raise
         return None
-
-    def _with_token(self, sandbox: AsyncSandbox) -> Resources:
-        """The VM, and what the app in it runs its jobs for: whoever shows this."""
-        token = Secret("mk0rj_" + token_urlsafe(16))
-        return replace(self._sandboxes.remember(sandbox), env={JOBS_TOKEN: token})
 
     async def remove(self, app_id: str, reference: dict[str, str]) -> None:
         from e2b import AsyncSandbox

@@ -11,7 +11,7 @@ from mcp import Client
 
 from server.app import build_mcp
 from server.books.store import Event
-from server.telling import Progress
+from server.tools.telling import Progress
 from server.twins.core.serve import bind, serving
 
 if TYPE_CHECKING:

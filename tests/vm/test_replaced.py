@@ -98,6 +98,24 @@ async def test_the_pushed_code_the_database_and_its_keys_are_those_of_before(cal
     assert not (await caller.call("git_push", message="Nothing new"))["pushed"]
 
 
+async def test_who_waits_for_the_other_vm_hears_why(caller: Caller) -> None:
+    heard: list[tuple[float, float | None, str | None]] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        heard.append((progress, total, message))
+
+    await caller.lose_vm()
+    async with Client(caller.core.mcp, mode="legacy") as client:
+        asked = {"session_key": caller.key, "command": "true"}
+        assert not (await client.call_tool("run_in_vm", asked, progress_callback=hear)).is_error
+        said = [message for *_, message in heard]
+        assert said == ["the VM was gone for good: another is made from the repository", "vm: made"]
+        assert heard[0][0] < heard[1][0]
+        heard.clear()
+        assert not (await client.call_tool("run_in_vm", asked, progress_callback=hear)).is_error
+        assert heard == []
+
+
 async def test_many_who_call_at_once_get_one_replacement(caller: Caller, stack: Stack) -> None:
     await caller.lose_vm()
     calls = [caller.call("run_in_vm", command="test -e rows.mjs; echo $?") for _ in range(4)]
