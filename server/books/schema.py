@@ -20,10 +20,10 @@ SESSIONS = sa.Table(
     sa.Column("state", sa.String(16), nullable=False, index=True),
     sa.Column("generation", sa.Integer, nullable=False),
     sa.Column("services", sa.JSON, nullable=False),
-    sa.Column("created_at", _MOMENT, nullable=False),
+    sa.Column("created_at", _MOMENT, nullable=False, index=True),
     sa.Column("round", sa.JSON, doc="the legs this generation was started for"),
     sa.Column("used_at", _MOMENT, doc="when its key was last used, to the hour"),
-    sa.Column("ending_at", _MOMENT, doc="when its end was asked for; nothing is made after that"),
+    sa.Column("ending_at", _MOMENT, index=True, doc="when its end was asked for; nothing is made after that"),
 )
 LEGS = sa.Table(
     "legs",
