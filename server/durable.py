@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-# Runs begun under one version finish under it; raise it only with a change no running workflow can take.
+# Runs begun under one version finish under it; raise it only with a change no running workflow can take. Another order
+# of steps is none: a run whose journal no longer fits ends, and a new round takes what stands.
 APPLICATION_VERSION = "1"
 OVER = {"SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"}
 # An outage of the database is waited out for half a minute; after that `Provisioner.recover` begins a new round.
