@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from server.books.turns import Limit, TurnBook
 from server.errors import BadInput
 from server.legs import refusals
-from server.legs.deadline import patience, queue, turn_came
+from server.legs.deadline import patience, queue_until, turn_came
 from server.legs.turns import Turn
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
 _LIMIT = re.compile(r"(\d{1,6})/(s|m|h|d)")
+AT_ONCE_SECONDS = 0.05  # a turn that is used as soon as it was booked cannot have been put off since
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -68,8 +69,9 @@ class VendorTurns:
             return [Turn(loop.time())] * calls
         async with self._in_order:
             booked = await asyncio.to_thread(self._book.reserve, patience(), calls)
-        queue(booked.waits[-1])
-        return [Turn(loop.time() + wait, booked.put_off) for wait in booked.waits]
+        now = loop.time()
+        queue_until(now + booked.waits[-1])
+        return [Turn(now + wait, booked.put_off) for wait in booked.waits]
 
     async def until(self, turn: Turn) -> None:
         """Wait for a turn that was booked. Raises as `take` does when the vendor's wish for quiet puts it off too far.
@@ -77,17 +79,18 @@ class VendorTurns:
         Everybody who waits is put off by as much, so the order and the pace stay what they were.
         """
         loop = asyncio.get_running_loop()
-        wait = turn.at - loop.time()
-        if wait > 0:
-            await self._sleep(wait)
-        if wait > 0 and self._book and (put_off := await asyncio.to_thread(self._book.put_off)) > turn.put_off:
-            more = put_off - turn.put_off
-            if more > patience():
-                raise refusals.not_yet(self._vendor, more)
-            queue(more)
-            await self.until(Turn(loop.time() + more, put_off))
-        else:
-            turn_came(waited=wait > 0)
+        waited = turn.at > loop.time()
+        while self._book and not 0 <= loop.time() - turn.at < AT_ONCE_SECONDS:
+            if turn.at > loop.time():
+                await self._sleep(turn.at - loop.time())
+            put_off = await asyncio.to_thread(self._book.put_off)
+            if put_off == turn.put_off:
+                break
+            turn = Turn(turn.at + put_off - turn.put_off, put_off)
+            if turn.at - loop.time() > patience():
+                raise refusals.not_yet(self._vendor, turn.at - loop.time())
+            queue_until(turn.at)
+        turn_came(waited=waited)
 
     async def hold(self, seconds: float) -> None:
         """Nobody's turn comes before this has passed: the vendor said so."""

@@ -102,7 +102,7 @@ POOL = sa.Table(
 
 
 def prepare(connection: sa.Connection) -> None:
-    """Have every table and column. Run it inside one write transaction; several servers may do so at once."""
+    """Have every table, column and index. Run it inside one write transaction; several servers may do so at once."""
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
     METADATA.create_all(connection)
@@ -113,3 +113,5 @@ def prepare(connection: sa.Connection) -> None:
             if column.name not in there:
                 written = CreateColumn(column).compile(dialect=connection.dialect)
                 connection.execute(sa.text(f"ALTER TABLE {table.name} ADD COLUMN {written}"))
+        for index in table.indexes:
+            index.create(connection, checkfirst=True)

@@ -25,6 +25,7 @@ class _Deadline:
         self._task = task
         self._loop = asyncio.get_running_loop()
         self._at = self._loop.time() + seconds
+        self._still_until = self._loop.time()
         self._extra = 0
         self._insisting = self._loop.call_at(self._at + INSIST_SECONDS, self._insist)
         self.bound = asyncio.timeout_at(self._at)
@@ -36,12 +37,23 @@ class _Deadline:
     def left(self) -> float:
         return self._at - self._loop.time()
 
-    def stand_still(self, seconds: float) -> None:
-        self.queue_seconds -= seconds
-        self._at += seconds
+    def patience(self) -> float:
+        """From now: what is left of the time, or what it may stand still for."""
+        granted = max(self._still_until - self._loop.time(), 0.0)
+        return max(self.left(), granted + self.queue_seconds) if self.left() > 0 else self.left()
+
+    def stand_still_until(self, moment: float) -> None:
+        """Of the event loop's clock. What is granted already is not granted again."""
+        more = moment - max(self._loop.time(), self._still_until)
+        if not 0 < more <= self.queue_seconds:
+            return
+        self._still_until = moment
+        self.queue_seconds -= more
+        self._at += more
         self.bound.reschedule(self._at)
         self._insisting.cancel()
         self._insisting = self._loop.call_at(self._at + INSIST_SECONDS, self._insist)
+        self.queued(moment - self._loop.time())
 
     def end(self) -> None:
         self._insisting.cancel()
@@ -93,16 +105,13 @@ def seconds_left() -> float:
 def patience() -> float:
     """How far away a turn may be that is taken now, in seconds."""
     deadline = _deadline.get()
-    left = seconds_left()
-    return max(left, deadline.queue_seconds) if deadline and left > 0 else left
+    return seconds_left() if deadline is None else deadline.patience()
 
 
-def queue(seconds: float) -> None:
-    """A turn so far away was taken: till then the time stands still, if it may for so long."""
-    deadline = _deadline.get()
-    if deadline and 0 < seconds <= deadline.queue_seconds:
-        deadline.stand_still(seconds)
-        deadline.queued(seconds)
+def queue_until(moment: float) -> None:
+    """A turn was taken that begins then: till then the time stands still, if it may for so long."""
+    if deadline := _deadline.get():
+        deadline.stand_still_until(moment)
 
 
 def turn_came(*, waited: bool) -> None:

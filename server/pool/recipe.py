@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from server.settings import Settings
 
 SERVER = Path(__file__).parent.parent
-SOURCES = (SERVER / "vm", SERVER / "legs", SKILL)
+SOURCES = (SERVER / "vm", SERVER / "legs", SERVER / "environment.py", SKILL)
 NOT_SOURCES = {"node_modules", "dist", "__pycache__", ".vite"}
 # What changes how we work and nothing that is made. A setting nobody put here counts.
 IRRELEVANT = (
@@ -47,7 +47,7 @@ def digest(settings: Settings, vault_key: Secret) -> str:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    for path in folder.iterdir():
+    for path in folder.iterdir() if folder.is_dir() else (folder,):
         if path.name in NOT_SOURCES:
             continue
         if path.is_dir():

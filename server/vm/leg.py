@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from server.vm.sandbox import Sandboxes
 
 Result = TypeVar("Result")
+HOLD_SECONDS = 1.0  # the SDK does not say what E2B said; its limits are by the second
 PASSING = {"rate_limited", "timed_out", "unreachable", "bad_answer"}
 
 
@@ -52,8 +53,6 @@ class VmLeg:
         from e2b import AsyncSandbox, SandboxException
 
         async def create() -> AsyncSandbox:
-            if self._turns:
-                await self._turns.take()
             try:
                 return await AsyncSandbox.create(
                     self._settings.e2b_template,
@@ -68,7 +67,7 @@ class VmLeg:
                     raise
                 raise _no_image(self._settings.e2b_template) from None
 
-        sandbox = await self._insisting(create)
+        sandbox = await self._insisting(create, self._turns)
         self._at("vm.created")
         return self._sandboxes.remember(sandbox)
 
@@ -107,13 +106,17 @@ class VmLeg:
             for info in await self._insisting(pages.next_items):
                 yield info
 
-    async def _insisting(self, call: Callable[[], Awaitable[Result]]) -> Result:
+    async def _insisting(self, call: Callable[[], Awaitable[Result]], turns: Turns | None = None) -> Result:
         """The one retry policy. All these calls may be repeated: a create by its key, the others by their nature."""
         for attempt in count(1):
+            if turns:
+                await turns.take()
             try:
                 with translated():
                     result = await call()
             except LegError as error:
+                if turns and error.code == "rate_limited":
+                    await turns.hold(HOLD_SECONDS)
                 more = error.code in PASSING and attempt < TRIES and self._retries.allowed()
                 if not (more and await self._retries.pause(attempt)):
                     raise

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from server.legs.deadline import patience, queue, seconds_left, within
+from server.legs.deadline import patience, queue_until, seconds_left, within
 
 
 async def test_what_takes_too_long_is_ended() -> None:
@@ -65,21 +65,24 @@ async def test_what_is_left_is_known_inside() -> None:
 
 async def test_a_wait_that_is_known_beforehand_does_not_count() -> None:
     heard: list[float] = []
+    now = asyncio.get_running_loop().time()
     async with within(0.01, queue_seconds=50, queued=heard.append):
         assert patience() == 50
-        queue(30)
+        queue_until(now + 30)
+        queue_until(now + 20)
         assert 29 < seconds_left() <= 30.01
         await asyncio.sleep(0.02)  # past what was its end
         assert patience() > 29, "what is left of the time will do too"
-        queue(25)
+        assert patience() == pytest.approx(50, abs=1), "what is granted is not granted again"
+        queue_until(now + 55)
         assert seconds_left() <= 30, "it stands still for no longer than it may"
-    assert heard == [30]
+    assert heard == [pytest.approx(30, abs=1)]
 
 
 async def test_a_prolonged_time_still_ends() -> None:
     async def queue_and_hang() -> None:
         async with within(0.01, queue_seconds=1):
-            queue(0.02)
+            queue_until(asyncio.get_running_loop().time() + 0.02)
             await asyncio.sleep(10)
 
     with pytest.raises(TimeoutError):
