@@ -1,8 +1,5 @@
 """Commands and terminals in an E2B sandbox, through its unmodified Python SDK."""
 
-# pyright: reportUnknownMemberType=false
-# (the SDK's `files.write` takes an `IO` of nothing in particular)
-
 from __future__ import annotations
 
 import asyncio
