@@ -11,7 +11,7 @@ import pytest
 from anthropic.types import ImageDimensionsTooLargeError
 from anthropic.types.shared import ErrorResponse
 
-from tests.contract.test_anthropic import HELLO, TOOLS, picture, png
+from tests.contract.anthropic_sdk import HELLO, TOOLS, picture, png
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
