@@ -79,13 +79,6 @@ async def test_services_not_asked_for_are_skipped(core: Core) -> None:
     assert names_in(await in_vm(core, key, "cat /app/.env")) == NAMES["analytics"] + NAMES["vm"]
 
 
-async def test_what_takes_long_begins_first(core: Core) -> None:
-    key = await provisioned(core)
-    begun = [event.data["leg"] for event in core.events.since(key.slug, 0) if event.type == "leg.started"]
-    assert begun[:2] == ["database", "vm"]
-    assert begun[-1] == "analytics"
-
-
 LOST: list[tuple[LegName, str, str]] = [
     ("database", "POST", "/api/v2/projects"),
     ("mail", "POST", "/segments"),
