@@ -137,6 +137,7 @@ def test_books_of_an_earlier_version_are_brought_up_to_date(store_url: str) -> N
     old = ["round", "used_at", "ending_at"]
     with writing(engine) as connection:
         connection.execute(sa.text("DROP TABLE turns"))
+        connection.execute(sa.text("DROP INDEX ix_sessions_ending_at"))
         for column in old:
             connection.execute(sa.text(f"ALTER TABLE sessions DROP COLUMN {column}"))
     engine.dispose()
@@ -145,6 +146,7 @@ def test_books_of_an_earlier_version_are_brought_up_to_date(store_url: str) -> N
     there = {column["name"] for column in sa.inspect(engines[0]).get_columns("sessions")}
     assert there >= {*old, "slug"}
     assert sa.inspect(engines[0]).has_table("turns")
+    assert "ix_sessions_ending_at" in {index["name"] for index in sa.inspect(engines[0]).get_indexes("sessions")}
     for engine in engines:
         engine.dispose()
 

@@ -64,8 +64,8 @@ async def test_a_server_whose_loop_has_no_moment_to_spare_says_that_it_lives(clu
 def test_a_transaction_we_slept_in_is_one_to_do_over(cluster: Cluster) -> None:
     books: Any = open_engine(cluster.new_database())
     with books.connect() as connection:
-        connection.execute(sa.text("set idle_in_transaction_session_timeout = 1"))
         pid = connection.execute(sa.text("select pg_backend_pid()")).scalar_one()
+        connection.execute(sa.text("set idle_in_transaction_session_timeout = 1"))
         with books.connect() as other:
             gone = sa.text("select count(*) from pg_stat_activity where pid = :pid")
             while other.execute(gone, {"pid": pid}).scalar_one():

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from agent_loop.web.boot import Parts
     from tests.conftest import Stack
 
-MAIL = {"RESEND_API_KEY", "RESEND_AUDIENCE_ID", "RESEND_FROM", "MK0R_CONTACTS_URL", "MK0R_CONTACTS_TOKEN"}
+VM = {"MK0R_JOBS_TOKEN"}
+MAIL = {*VM, "RESEND_API_KEY", "RESEND_AUDIENCE_ID", "RESEND_FROM", "MK0R_CONTACTS_URL", "MK0R_CONTACTS_TOKEN"}
 
 
 async def provision(served: httpx.AsyncClient, made: Made, *names: str) -> tuple[list[str], list[dict[str, Any]]]:
@@ -40,7 +41,7 @@ async def names_in_vm(parts: Parts, made: Made) -> set[str]:
 async def test_a_service_left_out_is_made_later_and_nothing_else_is(served: httpx.AsyncClient, parts: Parts) -> None:
     made = await make(served, services=["none"])
     await story(served, made)
-    assert await names_in_vm(parts, made) == set()
+    assert await names_in_vm(parts, made) == VM
 
     missing, told = await provision(served, made, "resend")
     assert missing == ["mail"]
@@ -66,7 +67,7 @@ async def test_a_service_that_failed_is_repaired_and_the_app_gets_its_names(
     await story(served, made)
     session = (await served.get(made.url, headers=made.auth)).json()
     assert session["state"] == "partial"
-    assert await names_in_vm(parts, made) == set()
+    assert await names_in_vm(parts, made) == VM
     await stack.heal()
     assert legs((await provision(served, made, "mail"))[1]) == [("mail", "made")]
     assert await names_in_vm(parts, made) == MAIL
