@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from agent_loop.cli.bench.stage import Stage
 
 LEVELS, FULL = (10, 200, 1000), (10, 200, 1000, 3000, 10_000)
-ALONE, LOOKS, BUSY, RESTARTS = 20, 60, 100, 5
+ALONE, LOOKS, LISTINGS, BUSY, RESTARTS = 20, 60, 20, 100, 5
 AIM_GROWTH, AIM_KIB = 1.2, 8.0
 # name: unit. What is better when there is more of it grows by becoming less.
 FIGURES = {
@@ -60,9 +60,7 @@ async def _among(bench: Bench, stage: Stage, there: list[Asked], level: Level) -
     for tool in ("get_session", "get_env"):
         level[tool] = [await _timed(caller.call(tool, {"session_key": one.key})) for one in there[::step]]
     caller.close()
-    began = time.monotonic()
-    listed = await asyncio.to_thread(stage.client.get, "/api/sessions")
-    level["one session of a listing"] = [(time.monotonic() - began) * 1000 / len(listed["sessions"])]
+    level["one session of a listing"] = [await _listed(stage) for _ in range(LISTINGS)]
     stage.vendors.calls()
     began, cpu, busy = time.monotonic(), stage.cpu_seconds(), bench.many(BUSY)
     added += await in_turns(port, CALLERS, busy)
@@ -70,6 +68,13 @@ async def _among(bench: Bench, stage: Stage, there: list[Asked], level: Level) -
     level["processor time of a session"] = [(stage.cpu_seconds() - cpu) / busy * 1000]
     level["calls of a session"] = [sum(stage.vendors.calls().values()) / busy]
     return added
+
+
+async def _listed(stage: Stage) -> float:
+    """Milliseconds for each session of a listing."""
+    began = time.monotonic()
+    listed = await asyncio.to_thread(stage.client.get, "/api/sessions")
+    return (time.monotonic() - began) * 1000 / len(listed["sessions"])
 
 
 async def _timed(call: Any) -> float:
