@@ -48,6 +48,7 @@ class Api:
             Route(f"{one}/runs", self.run, methods=["POST"]),
             Route(f"{one}/stop", self.stop, methods=["POST"]),
             Route(f"{one}/resume", self.resume, methods=["POST"]),
+            Route(f"{one}/wake", self.wake, methods=["POST"]),
             Route(f"{one}/services", self.provision, methods=["POST"]),
             Route(f"{one}/env", self.env),
             Route(f"{one}/env/reveal", self.reveal, methods=["POST"]),
@@ -125,6 +126,13 @@ class Api:
             run = await parts.runs.start(session.slug, last["idea"], model=last["model"], budget_usd=last["budget_usd"])
         [view] = await self.view(session)
         return JSONResponse(view | {"run": run}, headers=NO_STORE)
+
+    async def wake(self, request: Request) -> Response:
+        """Returns when the VM is awake and its app up: before an app is shown that nobody looked at for a while."""
+        session = self.session(request)
+        await self.parts().core.machines.restore(session)
+        [view] = await self.view(self.session(request))
+        return JSONResponse(view, headers=NO_STORE)
 
     async def provision(self, request: Request) -> Response:
         """Make the services named, and only those; or all that are missing. What stands already is left alone."""

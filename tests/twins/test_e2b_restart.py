@@ -106,6 +106,17 @@ async def test_a_restarted_twin_has_its_sandboxes_and_their_files(home: Home) ->
         await app_answers(again, woken)
 
 
+async def test_the_first_look_at_an_app_after_a_restart_waits_until_it_listens(home: Home) -> None:
+    async with staged(home) as stage:
+        mine, broken = await stage.create(), await stage.create()
+        await mine.files.write("/app/dev.mjs", f"await new Promise((go) => setTimeout(go, 700))\n{e2b_stage.APP}")
+        await broken.files.write("/app/dev.mjs", "process.exit(1)")
+    async with staged(home, port=stage.port) as again, httpx.AsyncClient(trust_env=False) as client:
+        for sandbox, status in ((mine, 200), (broken, 502)):
+            look = await client.get(again.base, headers={"host": sandbox.get_host(5173)})
+            assert look.status_code == status
+
+
 async def test_the_plain_door_keeps_its_port_over_a_restart(home: Home) -> None:
     async def door(stage: Stage) -> str:
         async with httpx.AsyncClient(trust_env=False) as client:

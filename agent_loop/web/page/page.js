@@ -59,13 +59,28 @@ function show(session) {
 
 // What has happened is told again, and then what happens; the app is loaded once, where the two meet.
 async function follow(session) {
-  const signal = session.leaving.signal;
+  const { signal } = session.leaving;
   const { last_seq: last } = await ask("GET", `/api/sessions/${session.slug}`, { key: session.key, signal });
   if (last) phone.replay();
   for await (const event of events(session.slug, session.key, signal)) {
     story.atTheEnd(() => tell(event, session));
     if (event.type === "run.requested" || event.type === "session.destroyed") list();
-    if (event.seq >= last) phone.present();
+    if (event.seq === last) wake(session);
+  }
+}
+
+// A machine nobody used sleeps, and may be gone for good: its app is shown once it answers.
+async function wake({ slug, key, leaving: { signal } }) {
+  const there = phone.shows();
+  if (there) phone.say("The machine is waking up.");
+  phone.present();
+  if (!there) return;
+  try {
+    await ask("POST", `/api/sessions/${slug}/wake`, { key, signal });
+    phone.back();
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    phone.say(error instanceof Refused ? error.message : "The server does not answer.");
   }
 }
 

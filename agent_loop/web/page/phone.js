@@ -23,6 +23,8 @@ export function present() {
   draw();
 }
 
+export const shows = () => url !== null && empty === null;
+
 export function found(address) {
   url = address;
   empty = null;
@@ -48,7 +50,7 @@ export function again() {
 
 function draw() {
   const frame = at("preview");
-  const shown = url !== null && empty === null;
+  const shown = shows();
   at("nothing").textContent = empty ?? "";
   at("nothing").hidden = shown;
   at("door").hidden = !shown;

@@ -13,6 +13,7 @@ from e2b.envd.process import process_pb as pb
 
 from server.twins.e2b import egress
 from server.twins.e2b.errors import PORT_CLOSED
+from server.twins.e2b.machine import STARTING_SECONDS
 from server.twins.e2b.relay import Target, piping_to, tls_context
 from server.vm import image
 
@@ -69,4 +70,6 @@ async def open_up(machine: Machine) -> None:
     config = pb.ProcessConfig(cmd=command, args=arguments, cwd=record.workdir, envs=record.start_envs)
     # An app that cannot start is the app's trouble, and a shell is wanted to mend it.
     with contextlib.suppress(ConnectError):
-        machine.processes.follow(await machine.processes.start(config, tag="app"))
+        app = await machine.processes.start(config, tag="app")
+        machine.processes.follow(app)
+        machine.starting = app, asyncio.get_running_loop().time() + STARTING_SECONDS
