@@ -129,8 +129,6 @@ def foreigners(warehouse: Warehouse, random: Random) -> None:
 async def test_among_ten_thousand_things_all_orphans_go_and_nothing_else(
     books: Books, warehouse: Warehouse, reaper: Reaper
 ) -> None:
-    if books.engine.dialect.name != "sqlite":
-        pytest.skip("what the books do here, the other tests do in both")
     random = Random(1)
     live = sessions(books, 900, "ready", CLAIMS, random)
     things(live, "claimed", OLD, warehouse)
