@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import json
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse, Response
@@ -11,6 +10,7 @@ from starlette.routing import Route
 
 from agent_loop import idea as ideas
 from agent_loop.web import events, examples
+from agent_loop.web.asked import bearer, body, limits, service_names
 from agent_loop.web.boot import error_view
 from server.errors import BadInput, LegError, Mk0rError, StackError, UnknownSession, UserError
 from server.settings import LEGS, chosen_services, named_legs
@@ -67,12 +67,12 @@ class Api:
     async def create(self, request: Request) -> Response:
         asked = await body(request)
         idea = ideas.checked(asked.get("idea"))
-        services = chosen_services(_names(asked.get("services")))
-        limits = _limits(asked)
+        services = chosen_services(service_names(asked))
+        within = limits(asked)
         parts = self.parts()
-        parts.runs.model(limits["model"])
+        parts.runs.model(within["model"])
         key = await parts.core.pool.claim(idea, services) or await self._begun(idea, services)
-        run = await parts.runs.start(key.slug, idea, **limits)
+        run = await parts.runs.start(key.slug, idea, **within)
         answer = {"session_key": key.reveal(), "slug": key.slug, "app_id": f"mk0r-{key.slug}", "run": run}
         return JSONResponse(answer, status_code=201, headers=NO_STORE)
 
@@ -101,7 +101,7 @@ class Api:
         session = self.session(request)
         asked = await body(request)
         idea = ideas.checked(asked.get("idea"))
-        run = await self.parts().runs.start(session.slug, idea, **_limits(asked))
+        run = await self.parts().runs.start(session.slug, idea, **limits(asked))
         return JSONResponse({"slug": session.slug, "run": run}, status_code=202, headers=NO_STORE)
 
     async def stop(self, request: Request) -> Response:
@@ -137,7 +137,7 @@ class Api:
     async def provision(self, request: Request) -> Response:
         """Make the services named, and only those; or all that are missing. What stands already is left alone."""
         session = self.session(request)
-        names = _names((await body(request)).get("services"))
+        names = service_names(await body(request))
         asked = LEGS if names is None else named_legs(names)
         missing: list[LegName] = [name for name in LEGS if name in asked and not session.leg(name).stands]
         await self.parts().core.provisioner.start(session.slug, missing)
@@ -243,35 +243,3 @@ async def on_error(request: Request, error: Exception) -> Response:
     status = next((status for applies, status in STATUS if applies(error)), 502)
     headers = {**NO_STORE, **({"retry-after": "1"} if error.code == "starting" else {})}
     return JSONResponse({"error": error_view(error)}, status_code=status, headers=headers)
-
-
-async def body(request: Request) -> dict[str, Any]:
-    """The JSON object sent; an empty body is an empty object. Raises `BadInput`."""
-    raw = await request.body()
-    try:
-        asked = json.loads(raw or b"{}")
-    except ValueError:
-        asked = None
-    if not isinstance(asked, dict):
-        raise BadInput("The body is not a JSON object.", next_action='Send {"idea": "..."}.')
-    return asked  # pyright: ignore[reportUnknownVariableType] - JSON
-
-
-def _names(services: object) -> list[str] | None:
-    if services is None or (isinstance(services, list) and all(isinstance(name, str) for name in services)):  # pyright: ignore[reportUnknownVariableType] - being checked
-        return services  # pyright: ignore[reportUnknownVariableType]
-    raise BadInput("`services` is not a list of names.", next_action='Send ["database", "mail"] or leave it out.')
-
-
-def _limits(asked: dict[str, Any]) -> dict[str, Any]:
-    model, budget = asked.get("model"), asked.get("budget_usd")
-    if model is not None and not (isinstance(model, str) and 0 < len(model) <= 100):  # noqa: PLR2004 - longer is no id
-        raise BadInput("`model` is not a model id.", next_action="Leave it out to use the default.")
-    if budget is not None and not (isinstance(budget, int | float) and 0 < budget <= 1000):  # noqa: PLR2004 - a typo
-        raise BadInput("`budget_usd` is not an amount above 0 and up to 1000.", next_action="Leave it out.")
-    return {"model": model, "budget_usd": budget}
-
-
-def bearer(request: Request) -> str:
-    scheme, _, value = request.headers.get("authorization", "").partition(" ")
-    return value.strip() if scheme.lower() == "bearer" else ""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from agent_loop.web.api import NO_STORE, body
+from agent_loop.web.api import NO_STORE
+from agent_loop.web.asked import body
 from agent_loop.web.guard import refuse
 from agent_loop.web.twins import twins_view
 from server.errors import StackError

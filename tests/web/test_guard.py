@@ -125,6 +125,13 @@ async def test_bad_input_is_told_in_a_sentence_before_anything_is_made(
     assert said in answer.json()["error"]["message"]
 
 
+async def test_json_nested_without_end_is_told_the_same(starting: Starlette) -> None:
+    async with browser(starting) as client:
+        answer = await client.post("/api/sessions", content="[" * 100_000, headers=JSON)
+    assert answer.status_code == 400
+    assert "not a JSON object" in answer.json()["error"]["message"]
+
+
 async def test_the_operators_routes_want_the_operators_token(starting: Starlette) -> None:
     async with browser(starting) as client:
         for method, path in (("GET", "/api/sessions"), ("GET", "/api/twins"), ("POST", "/api/down")):
