@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+
+from tests.twins.neon.branching import WRITER, bodies, branch_of, project_with_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,26 +18,6 @@ if TYPE_CHECKING:
 
     from server.local.postgres import PostgresServer
     from tests.twins.neon.conftest import Doc, Neon
-
-WRITER = {"type": "read_write"}
-
-
-async def project_with_rows(neon: Neon) -> tuple[str, str, str]:
-    """Its id, its first branch, and a connection string to a database with a table of three rows."""
-    created = await neon.project()
-    uri = neon.uri_of(created)
-    await neon.rows(uri, "create table note (id serial primary key, body text)")
-    await neon.rows(uri, "insert into note (body) select 'row ' || n from generate_series(1, 3) n")
-    return created["project"]["id"], created["branch"]["id"], uri
-
-
-async def branch_of(neon: Neon, project: str, **wanted: Any) -> Doc:
-    body = {"branch": wanted, "endpoints": [WRITER]}
-    return await neon.done("POST", f"/projects/{project}/branches", body, status=201)
-
-
-async def bodies(neon: Neon, uri: str) -> list[str]:
-    return [row[0] for row in await neon.rows(uri, "select body from note order by id")]
 
 
 async def test_a_branch_has_its_parents_rows_and_goes_its_own_way(neon: Neon) -> None:
@@ -211,89 +193,6 @@ async def test_a_branch_that_cannot_be_is_refused(neon: Neon, body: Doc) -> None
     await neon.call("POST", f"/projects/{project}/branches", {"branch": {"parent_id": "br-not-there-1"}}, status=404)
 
 
-async def test_a_branch_is_renamed_and_made_the_default(neon: Neon) -> None:
-    project, main, _ = await project_with_rows(neon)
-    branch = (await branch_of(neon, project, name="next"))["branch"]["id"]
-    path = f"/projects/{project}/branches/{branch}"
-    renamed = await neon.call("PATCH", path, {"branch": {"name": "newest"}})
-    assert (renamed["branch"]["name"], renamed["operations"]) == ("newest", [])
-    taken = await neon.call("PATCH", path, {"branch": {"name": "main"}}, status=409)
-    assert "already exists" in taken["message"]
-    assert (await neon.call("POST", f"{path}/set_as_default"))["branch"]["default"] is True
-    assert (await neon.call("GET", f"/projects/{project}/branches/{main}"))["branch"]["default"] is False
-    uri = await neon.call(
-        "GET", f"/projects/{project}/connection_uri", database_name="neondb", role_name="neondb_owner"
-    )
-    assert branch.replace("-", "_") in uri["uri"]
-
-
-async def test_the_default_a_protected_one_and_one_with_children_stay(neon: Neon) -> None:
-    project, main, _ = await project_with_rows(neon)
-    parent = (await branch_of(neon, project))["branch"]["id"]
-    child = (await branch_of(neon, project, parent_id=parent))["branch"]["id"]
-    path = f"/projects/{project}/branches"
-    await neon.call("DELETE", f"{path}/{main}", status=422)
-    await neon.call("DELETE", f"{path}/{parent}", status=422)
-    await neon.call("PATCH", f"{path}/{child}", {"branch": {"protected": True}})
-    await neon.call("DELETE", f"{path}/{child}", status=422)
-    await neon.call("PATCH", f"{path}/{child}", {"branch": {"protected": False}})
-    await neon.done("DELETE", f"{path}/{child}")
-    await neon.done("DELETE", f"{path}/{parent}")
-
-
-async def test_a_deleted_branch_is_out_of_reach_and_can_be_had_back_for_a_week(neon: Neon) -> None:
-    project, _, _ = await project_with_rows(neon)
-    made = await branch_of(neon, project, name="gone")
-    uri, path = made["connection_uris"][0]["connection_uri"], f"/projects/{project}/branches/{made['branch']['id']}"
-    async with await psycopg.AsyncConnection.connect(uri, autocommit=True) as connection:
-        answer = await neon.done("DELETE", path)
-        assert [each["action"] for each in answer["operations"]] == ["suspend_compute", "delete_timeline"]
-        with pytest.raises(psycopg.OperationalError):
-            await connection.execute("select 1")
-    with pytest.raises(psycopg.OperationalError):
-        await psycopg.AsyncConnection.connect(uri)
-    await neon.call("GET", path, status=404)
-    await neon.call("DELETE", path, status=204)
-    [kept] = (await neon.call("GET", f"/projects/{project}/branches", search="gone", include_deleted="true"))[
-        "branches"
-    ]
-    assert kept["recovery"]["deletion_method"] == "user"
-    recovered = await neon.call("POST", f"{path}/recover")
-    assert recovered["endpoints"][0]["current_state"] == "idle"
-    await _quiet(neon, project)
-    assert len(await bodies(neon, uri)) == 3
-    await neon.done("DELETE", path)
-    neon.clock.advance(days=8)
-    try:
-        left = (await neon.call("GET", f"/projects/{project}/branches", include_deleted="true"))["branches"]
-        assert [each["name"] for each in left] == ["main"]
-        await neon.call("POST", f"{path}/recover", status=404)
-    finally:
-        neon.clock.advance(days=-8)
-
-
-async def test_a_branch_deleted_for_good_leaves_nothing_on_the_cluster(neon: Neon) -> None:
-    project, _, _ = await project_with_rows(neon)
-    made = await branch_of(neon, project)
-    path = f"/projects/{project}/branches/{made['branch']['id']}"
-    await neon.done("DELETE", path, hard_delete="true")
-    await neon.dropped(made["databases"][0]["name"], made["roles"][0]["name"])
-    await neon.call("POST", f"{path}/recover", status=404)
-
-
-async def test_a_branch_whose_time_has_come_deletes_itself(neon: Neon) -> None:
-    project, _, _ = await project_with_rows(neon)
-    soon = f"{neon.clock().replace(microsecond=0).isoformat().replace('+00:00', 'Z')}"
-    await neon.call("POST", f"/projects/{project}/branches", {"branch": {"expires_at": soon}}, status=422)
-    later = f"{neon.clock():%Y}-12-31T23:59:59Z"
-    made = await branch_of(neon, project, name="brief", expires_at=later)
-    assert made["branch"]["expires_at"] == later
-    cleared = await neon.call(
-        "PATCH", f"/projects/{project}/branches/{made['branch']['id']}", {"branch": {"expires_at": None}}
-    )
-    assert "expires_at" not in cleared["branch"]
-
-
 async def test_a_branch_from_a_moment_that_was_not_kept_is_refused_not_made_up(neon: Neon) -> None:
     project, _, _ = await project_with_rows(neon)
     path = f"/projects/{project}/branches"
@@ -316,8 +215,3 @@ async def test_a_copy_cut_short_by_the_twins_death_is_finished_by_the_next(
         for operation in made["operations"]:
             await neon.over(operation)
         assert len(await bodies(neon, made["connection_uris"][0]["connection_uri"])) == 3
-
-
-async def _quiet(neon: Neon, project: str) -> None:
-    for operation in (await neon.call("GET", f"/projects/{project}/operations"))["operations"]:
-        await neon.over(operation)
