@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import stat
+import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -131,3 +133,21 @@ def kill(process: Process) -> None:
                 signal.pidfd_send_signal(handle, signal.SIGKILL)
         finally:
             os.close(handle)
+
+
+def end(processes: Sequence[Process], seconds: float) -> None:
+    """Kill them, and wait until they are gone, or that long: until then they may still write."""
+    poll, handles = select.poll(), list[int]()
+    for each in processes:
+        with contextlib.suppress(OSError):
+            handles.append(os.pidfd_open(each.pid))
+            poll.register(handles[-1], select.POLLIN)
+        kill(each)
+    until = time.monotonic() + seconds
+    waiting = len(handles)
+    while waiting and (left := until - time.monotonic()) > 0:
+        for handle, _ in poll.poll(left * 1000):
+            poll.unregister(handle)
+            waiting -= 1
+    for handle in handles:
+        os.close(handle)

@@ -40,6 +40,21 @@ WROTE = 1 << 20
 """Bytes that make a process one of those that filled the disk."""
 
 
+END_LIMIT = 1.0
+"""Seconds a killed process may take to be gone; one may be stuck in the kernel, waiting for a disk."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a sandbox has on the disk: bytes, and files."""
+
+    size: int
+    files: int
+
+    def more_than(self, other: Kept) -> bool:
+        return self.size > other.size or self.files > other.files
+
+
 @dataclass
 class Watched:
     """One sandbox that is up."""
@@ -52,8 +67,8 @@ class Watched:
     end_all: Callable[[], Awaitable[None]]
     held: census.Held = field(default_factory=census.Held)
     written: dict[int, int] = field(default_factory=dict[int, int])
-    allowed: int = 0
-    """Bytes it kept when it was last told: it may stay there, and not grow."""
+    allowed: Kept | None = None
+    """What it kept when it was last told: it may stay there, and not grow."""
 
 
 class Meter:
@@ -121,24 +136,31 @@ class Meter:
             watched.notices.said.append(notices.memory(self._shares.memory))
 
     async def _disk(self, watched: Watched, tree: list[census.Process], beside: int) -> None:
-        try:
-            size, files = await self._measure(watched.folder)
-        except (FileTrouble, StackError, OSError):
-            size, files = self._shares.disk + watched.allowed + 1, 0  # it cannot even be counted
-        size += beside
+        limit = Kept(self._shares.disk, self._shares.files)
+        kept = await self._kept(watched, beside)
         written = {each.pid: census.written(each) for each in tree}
         before, watched.written = watched.written, written
-        if size <= self._shares.disk and files <= self._shares.files:
-            watched.allowed = 0
+        if kept is not None and not kept.more_than(limit):
+            watched.allowed = None
             return
-        if size <= watched.allowed and files <= self._shares.files:
+        first = watched.allowed is None
+        if kept is not None and not kept.more_than(watched.allowed or limit):
             return
-        first, watched.allowed = watched.allowed == 0, size
         guilty = [each for each in tree if written[each.pid] - before.get(each.pid, 0) > WROTE]
         watched.notices.said.append(notices.disk(self._shares.disk, self._shares.files))
         if guilty and first:
-            for each in guilty:
-                census.kill(each)
+            await asyncio.to_thread(census.end, guilty, END_LIMIT)
         else:
             with contextlib.suppress(FileTrouble, StackError):
                 await watched.end_all()
+        # What they wrote between the look and their end is there, and nobody's growth: whoever makes room may go on.
+        left = await self._kept(watched, beside)
+        watched.allowed = limit if left is None else Kept(left.size + WROTE, left.files)
+
+    async def _kept(self, watched: Watched, beside: int) -> Kept | None:
+        """None where it cannot even be counted, which is too much."""
+        try:
+            size, files = await self._measure(watched.folder)
+        except (FileTrouble, StackError, OSError):
+            return None
+        return Kept(size + beside, files)
