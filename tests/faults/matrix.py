@@ -48,8 +48,8 @@ FASTER = 20  # pauses between tries are cut to a twentieth
 NO_SERVER = ("refuses", "does not take the connection")
 NEW, OLD = Intent(APP, attempt=1), Intent(APP, attempt=2, look=True)
 CODES = {
-    "bad_answer", "busy", "credential_refused", "forbidden", "incomplete_listing", "name_taken", "quota",
-    "rate_limited", "rejected", "timed_out", "unreachable", "vendor_failed", "vm_gone", "vm_write",
+    "bad_answer", "busy", "credential_refused", "forbidden", "incomplete_listing", "name_taken",
+    "no_image", "quota", "rate_limited", "rejected", "timed_out", "unreachable", "vendor_failed", "vm_gone", "vm_write",
 }  # fmt: skip
 
 _PROJECT = {"id": "p-1", "name": APP, "created_at": "2026-11-23T10:00:00Z"}
