@@ -108,7 +108,7 @@ class Attempts:
                 self._books.events.append_within(connection, slug, "leg.started", {"leg": name})
 
         intent = self._books.rounds.intend(slug, name, begun)
-        self._books.events.wake(slug)
+        self._books.events.wake(slug, over=False)
         return intent
 
     def _tell_of_queue(self, slug: str, name: LegName, seconds: float) -> None:
@@ -155,7 +155,7 @@ class Attempts:
             self._books.events.append_within(connection, slug, "leg.finished", {"leg": leg.name, **told})
             if made:
                 self._at(f"{leg.name}.recording")
-        self._books.events.wake(slug)
+        self._books.events.wake(slug, over=False)
         code = leg.error.code if leg.error else None
         provisioning(slug, f"leg={leg.name}", vendor=leg.vendor, outcome=leg.outcome, ms=leg.ms, code=code)
         if made:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 APPLICATION_VERSION = "1"
 OVER = {"SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"}
 # An outage of the database is waited out for half a minute; after that `Provisioner.recover` begins a new round.
-INSISTING = {"retries_allowed": True, "interval_seconds": 1.0, "backoff_rate": 2.0, "max_attempts": 6}
+AWAY_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
 
 
 class Durable:
@@ -81,10 +81,7 @@ class Durable:
 
     async def insist(self, name: str, work: Callable[..., Awaitable[Any]], *args: Any) -> Any:
         """A step that may be done over: it is, while the database is away."""
-        from dbos import DBOS
-
-        options: Any = {"name": name, **INSISTING, "should_retry": is_away}
-        return await DBOS.run_step_async(options, work, *args)
+        return await self.step(name, patiently, work, *args)
 
     async def cancel(self, workflow_id: str) -> None:
         """Stop the workflow before its next step. One that has ended, or never was, is no error."""
@@ -149,6 +146,18 @@ class Durable:
 
 
 PAUSE_SECONDS = 5.0
+
+
+async def patiently(work: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+    """`work`'s outcome, done over while the database is away. Raises what it raises after half a minute of that."""
+    for seconds in AWAY_SECONDS:
+        try:
+            return await work(*args)
+        except Exception as error:
+            if not is_away(error):
+                raise
+        await asyncio.sleep(seconds)
+    return await work(*args)
 
 
 async def _going_on(work: Callable[[], Coroutine[Any, Any, None]]) -> None:

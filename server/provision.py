@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from server.admission import Admission
 from server.books.database import writing
 from server.crash import nowhere
+from server.durable import patiently
 from server.log import provisioning
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ RECOVER_SECONDS = 60.0
 SILENCE_SECONDS = 5.0  # after so long, whoever waits looks for himself
 MOMENT_SECONDS = 0.02
 LONGEST_FIRST: tuple[LegName, ...] = ("database", "vm", "mail", "git", "analytics")
-OVER = {"provisioned", "session.destroyed"}
+ASKS_NO_VENDOR: frozenset[LegName] = frozenset({"analytics"})
 
 
 class Provisioner:
@@ -71,7 +73,7 @@ class Provisioner:
             self._books.events.append_within(connection, slug, "provisioning", {"legs": names})
 
         session = self._books.rounds.plan(slug, services, begun)
-        self._books.events.wake(slug)
+        self._books.events.wake(slug, over=False)
         self._at("round.planned")
         await self._ensure(session, new=new)
         self._at("round.started")
@@ -93,15 +95,17 @@ class Provisioner:
             await self._ensure(self._sessions.by_slug(slug))
         return await self.wait(slug, seconds)
 
-    async def story(self, slug: str, names: list[LegName], generation: int = 0) -> None:
-        """The workflow. Each leg is one durable step; a step answers with references, never with secrets."""
+    async def story(self, slug: str, names: list[LegName], generation: int) -> None:
+        """The workflow. Each leg is one durable step; a step answers with references, never with secrets.
+
+        What may be done twice is no step: after a crash it simply is.
+        """
         began = self._clock()
-        insist = self._durable.insist
         async with self._admission.admitted(slug, in_use=self._is_in_use(slug, generation)):
             provisioning(slug, "start", legs=",".join(names))
             await self._race(slug, names)
-            await insist("finish", self._finish, slug, generation, began)
-        await insist("preview", self._await_preview, slug, began)
+            await patiently(self._finish, slug, generation, began)
+        await patiently(self._await_preview, slug, began)
         await self._ensure(self._sessions.by_slug(slug))
 
     async def _race(self, slug: str, names: list[LegName]) -> None:
@@ -114,7 +118,7 @@ class Provisioner:
         begun: list[asyncio.Task[Any]] = []
         try:
             for name in sorted(names, key=LONGEST_FIRST.index):
-                begun.append(asyncio.create_task(self._durable.insist(f"leg:{name}", self.attempts.run, slug, name)))
+                begun.append(asyncio.create_task(self._leg(slug, name)))
                 if self._racing > 1:
                     await asyncio.sleep(MOMENT_SECONDS)
             for result in await asyncio.gather(*begun, return_exceptions=True):
@@ -125,18 +129,26 @@ class Provisioner:
             for leg in begun:
                 leg.cancel()
 
+    async def _leg(self, slug: str, name: LegName) -> None:
+        if name in ASKS_NO_VENDOR:
+            await patiently(self.attempts.run, slug, name)
+        else:
+            await self._durable.insist(f"leg:{name}", self.attempts.run, slug, name)
+
     def _is_in_use(self, slug: str, generation: int) -> bool:
         """Whether somebody works in the session already: a later round, for one of which something stands."""
         return generation > 1 and any(leg.stands for leg in self._sessions.by_slug(slug).legs)
 
     async def _finish(self, slug: str, generation: int, began: float) -> None:
         """`.env`, the round's end, and the session's state by what stands. A VM that took no `.env` does not stand."""
+        if not self._books.rounds.is_under_way(slug, generation):
+            return  # an earlier life of this workflow came as far
         unwritten = await self._environment.write(slug)
         self._at("round.finishing")
         with writing(self._books.engine) as connection:
-            session = self._books.rounds.finish(connection, slug, generation, unwritten)
-            if session and session.state != "provisioning":
-                told = {"ms": _ms(self._clock() - began), "state": session.state}
+            state = self._books.rounds.finish(connection, slug, generation, unwritten)
+            if state and state != "provisioning":
+                told = {"ms": _ms(self._clock() - began), "state": state}
                 self._books.events.append_within(connection, slug, "provisioned", told)
                 provisioning(slug, "done", **told)
         self._books.events.wake(slug)
@@ -175,18 +187,14 @@ class Provisioner:
     async def wait(self, slug: str, seconds: float) -> Session:
         """The session once provisioning has ended, or as it is after `seconds`."""
         end = self._clock() + seconds
-        seen = 0
-        while (session := self._sessions.by_slug(slug)).state == "provisioning" and self._clock() < end:
-            seen = await self._heard(slug, seen, end)
-        return session
-
-    async def _heard(self, slug: str, seen: int, end: float) -> int:
-        """Listen until something says that a round is over, or nothing does for a while; the last event's number."""
-        while told := await self._books.events.wait(slug, seen, min(max(end - self._clock(), 0), SILENCE_SECONDS)):
-            seen = told[-1].seq
-            if any(event.type in OVER for event in told):
-                break
-        return seen
+        while True:
+            over = self._books.events.over(slug)
+            session, left = self._sessions.by_slug(slug), end - self._clock()
+            if session.state != "provisioning" or left <= 0:
+                return session
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(left, SILENCE_SECONDS)):
+                    await over.wait()
 
 
 def _run(session: Session) -> str:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from server.books.database import insert_new, writing
 from server.books.record import Leg, Problem
 from server.books.schema import LEGS, SESSIONS
-from server.books.sessions import is_ending, load
+from server.books.sessions import load, locked_state
 from server.errors import BadInput
 from server.legs import Intent
 from server.settings import LEGS as ALL_LEGS
@@ -22,7 +22,7 @@ from server.vm.errors import GONE
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from server.books.record import Session
+    from server.books.record import Session, State
     from server.settings import LegName
 
 
@@ -52,44 +52,50 @@ class Rounds:
                 begun(connection, missing)
             return load(connection, slug)
 
+    def is_under_way(self, slug: str, generation: int) -> bool:
+        """Whether this round has not ended."""
+        with self._engine.connect() as connection:
+            return _is_under_way(load(connection, slug), generation)
+
     def again(self, slug: str, generation: int) -> Session:
         """A new round for what a round that ended without a word has left."""
         with writing(self._engine) as connection:
             session = load(connection, slug, lock=True)
-            if _under_way(session) and session.generation == generation:
+            if _is_under_way(session, generation):
                 _begin(connection, session, session.round)
             return load(connection, slug)
 
     def finish(
         self, connection: sa.Connection, slug: str, generation: int, unwritten: Problem | None = None
-    ) -> Session | None:
-        """End this round, or begin the next when a leg was asked for meanwhile. None when it is over already.
+    ) -> State | None:
+        """End this round, or begin the next when a leg was asked for meanwhile; the session's state then. None when
+        the round is over already.
 
         `unwritten`: why `.env` could not be written, which fails the VM.
         """
         session = load(connection, slug, lock=True)
-        if not _under_way(session) or generation not in (0, session.generation):
+        if not _is_under_way(session, generation):
             return None
-        if unwritten and session.leg("vm").stands:
-            _fail(connection, slug, session.leg("vm"), unwritten)
-        waiting: list[LegName] = []
-        for leg in session.legs:
-            if leg.outcome == "pending" and leg.name in session.round:
-                _fail(connection, slug, leg, _NO_OUTCOME)  # or the rounds would go on for ever
-            elif leg.outcome == "pending":
-                waiting.append(leg.name)
+        legs = {leg.name: leg for leg in session.legs}
+        if unwritten and legs["vm"].stands:
+            legs["vm"] = _fail(connection, slug, legs["vm"], unwritten)
+        for name in session.round:
+            if legs[name].outcome == "pending":
+                legs[name] = _fail(connection, slug, legs[name], _NO_OUTCOME)  # or the rounds would go on for ever
+        waiting: list[LegName] = [leg.name for leg in legs.values() if leg.outcome == "pending"]
         if waiting:
             _begin(connection, session, waiting)
-        else:
-            _save(connection, slug, state=load(connection, slug).came_to)
-        return load(connection, slug)
+            return "provisioning"
+        state = session.model_copy(update={"legs": [*legs.values()]}).came_to
+        _save(connection, slug, state=state)
+        return state
 
     def intend(
         self, slug: str, name: LegName, begun: Callable[[sa.Connection], object] = lambda _: None
     ) -> Intent | None:
         """Write down that this leg is about to be made, which is told. None where it stands, or the session ends."""
         with writing(self._engine) as connection:
-            if is_ending(connection, slug):
+            if locked_state(connection, slug) is None:
                 return None
             now, key = datetime.now(UTC), {"of": slug, "leg": name}
             row = connection.execute(_INTENDED, key).one_or_none()
@@ -104,15 +110,16 @@ class Rounds:
 
     def record(self, connection: sa.Connection, slug: str, leg: Leg, attempt: int) -> bool:
         """Save what came of an attempt. False, and nothing saved, when a later one or the session's end overtook it."""
-        if is_ending(connection, slug):
+        state = locked_state(connection, slug)
+        if state is None:
             return False
         came = {"of": slug, "leg": leg.name, "at": attempt, **_came_to(leg)}
         if connection.execute(_RECORD, came).rowcount != 1:
             return False
-        if leg.stands:
-            # Two servers at one leg: the round may have ended without this. A round for nothing writes `.env` and
-            # says what the session is now.
-            connection.execute(_BEGIN_FOR_NOTHING, {"of": slug})
+        if leg.stands and state in ("partial", "failed"):
+            # Two servers at one leg: the round ended without this. A round for nothing writes `.env` and says what
+            # the session is now.
+            _save(connection, slug, state="provisioning", generation=SESSIONS.c.generation + 1, round=[])
         return True
 
     def lose(self, connection: sa.Connection, slug: str, sandbox_id: str) -> bool:
@@ -155,11 +162,6 @@ _FAIL = (
     .values(outcome=sa.bindparam("came_to", type_=LEGS.c.outcome.type), life=LEGS.c.life + sa.bindparam("lives"))
 )
 _RECORD = _FAIL.where(LEGS.c.attempt == sa.bindparam("at"))
-_BEGIN_FOR_NOTHING = (
-    sa.update(SESSIONS)
-    .where(SESSIONS.c.slug == sa.bindparam("of"), SESSIONS.c.state.in_(("partial", "failed")))
-    .values(state="provisioning", generation=SESSIONS.c.generation + 1, round=[])
-)
 
 _NO_OUTCOME = Problem(
     code="internal",
@@ -169,11 +171,12 @@ _NO_OUTCOME = Problem(
 )
 
 
-def _fail(connection: sa.Connection, slug: str, leg: Leg, problem: Problem) -> None:
+def _fail(connection: sa.Connection, slug: str, leg: Leg, problem: Problem) -> Leg:
     """What it refers to stays on record: it has to be found again, or removed."""
     failed = leg.model_copy(update={"outcome": "failed", "error": problem})
     insert_new(connection, LEGS, {"slug": slug, "name": leg.name})
     connection.execute(_FAIL, {"of": slug, "leg": leg.name, **_came_to(failed)})
+    return failed
 
 
 def _came_to(leg: Leg) -> dict[str, object]:
@@ -184,6 +187,10 @@ def _came_to(leg: Leg) -> dict[str, object]:
 
 def _under_way(session: Session) -> bool:
     return session.state == "provisioning" and session.generation > 0
+
+
+def _is_under_way(session: Session, generation: int) -> bool:
+    return _under_way(session) and session.generation == generation
 
 
 def _begin(connection: sa.Connection, session: Session, names: list[LegName]) -> None:

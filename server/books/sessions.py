@@ -179,7 +179,9 @@ class Sessions:
 _ONE = sa.select(SESSIONS).where(SESSIONS.c.slug == sa.bindparam("of"))
 _LOCKED = _ONE.with_for_update()
 _ITS_LEGS = sa.select(LEGS.c.name, LEGS.c.outcome).where(LEGS.c.slug == sa.bindparam("of"))
-_ENDING = sa.select(SESSIONS.c.ending_at).where(SESSIONS.c.slug == sa.bindparam("of")).with_for_update()
+_WHERE_IT_IS = (
+    sa.select(SESSIONS.c.ending_at, SESSIONS.c.state).where(SESSIONS.c.slug == sa.bindparam("of")).with_for_update()
+)
 
 
 def load(connection: sa.Connection, slug: str, *, lock: bool = False) -> Session:
@@ -190,12 +192,15 @@ def load(connection: sa.Connection, slug: str, *, lock: bool = False) -> Session
     return _session(row, connection.execute(_ITS_LEGS, {"of": slug}))
 
 
-def is_ending(connection: sa.Connection, slug: str) -> bool:
-    """Whether its end was asked for. Nobody else changes it before this transaction ends. Raises `UnknownSession`."""
-    row = connection.execute(_ENDING, {"of": slug}).one_or_none()
+def locked_state(connection: sa.Connection, slug: str) -> State | None:
+    """The session's state, or None once its end was asked for. Nobody else changes it before this transaction ends.
+
+    Raises `UnknownSession`.
+    """
+    row = connection.execute(_WHERE_IT_IS, {"of": slug}).one_or_none()
     if row is None:
         raise UnknownSession
-    return row.ending_at is not None
+    return None if row.ending_at is not None else row.state
 
 
 def _session(row: sa.Row[Any], legs: Iterable[Any]) -> Session:

@@ -83,11 +83,12 @@ class Events:
         self._engine = engine
         # As long as somebody waits, and no longer: a server has many more sessions than waiters.
         self._changed: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
+        self._over: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
 
     def append(self, slug: str, type: str, data: dict[str, Any]) -> int:  # noqa: A002 - the field's own name
         with writing(self._engine) as connection:
             seq = self.append_within(connection, slug, type, data)
-        self.wake(slug)
+        self.wake(slug, over=False)
         return seq
 
     def append_within(self, connection: sa.Connection, slug: str, type: str, data: dict[str, Any]) -> int:  # noqa: A002
@@ -105,11 +106,17 @@ class Events:
         told = [{**row, "seq": seq, "type": kind, "data": data} for seq, (kind, data) in enumerate(story, 1)]
         connection.execute(sa.insert(EVENTS), told)
 
-    def wake(self, slug: str | None = None) -> None:
-        """Let whoever waits for this session's events (or any session's) look again."""
-        for name in [slug] if slug else [*self._changed]:
-            if changed := self._changed.pop(name, None):
-                changed.set()
+    def wake(self, slug: str | None = None, *, over: bool = True) -> None:
+        """Let whoever waits for this session's events (or any session's) look again, and, where a round may be over,
+        whoever waits for that."""
+        for waiting in (self._changed, self._over) if over else (self._changed,):
+            for name in [slug] if slug else [*waiting]:
+                if changed := waiting.pop(name, None):
+                    changed.set()
+
+    def over(self, slug: str) -> asyncio.Event:
+        """Set once a round of this session may be over. Ask for it first, then look whether it is already."""
+        return self._over.setdefault(slug, asyncio.Event())
 
     async def listen(self) -> None:
         """Wake waiters for what other processes append, for ever. On SQLite there are no others."""

@@ -38,8 +38,12 @@ def record(books: Books, slug: str, leg: Leg, attempt: int) -> bool:
 
 
 def finish(books: Books, slug: str, generation: int, unwritten: Problem | None = None) -> Session | None:
+    """The session as the round's end left it; None when it was over already."""
     with writing(books.engine) as connection:
-        return books.rounds.finish(connection, slug, generation, unwritten)
+        state = books.rounds.finish(connection, slug, generation, unwritten)
+    session = books.sessions.by_slug(slug)
+    assert state in (None, session.state)
+    return session if state else None
 
 
 def intent_of(books: Books, slug: str, name: LegName) -> tuple[int, int, bool]:
