@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any
@@ -76,8 +77,7 @@ class Environment:
     async def _tell(self, app_id: str, sandbox_id: str) -> None:
         slug = app_id.removeprefix("mk0r-")
         facts = f"MK0R_SLUG={slug}\nMK0R_APP_ID={app_id}\nMK0R_APP_PORT=5173\n"
-        files = {f"{SKILL_IN_VM}/{path.relative_to(SKILL)}": path.read_text() for path in sorted(SKILL.rglob("*.md"))}
-        await self._sandboxes.write(sandbox_id, {FACTS: facts, **files})
+        await self._sandboxes.write(sandbox_id, {FACTS: facts, **_skill()})
 
     async def write(self, slug: str) -> Problem | None:
         """Put every name that exists into `/app/.env`. Says what is wrong instead of raising it."""
@@ -152,3 +152,9 @@ class Environment:
             return await self._sandboxes.answers(session.sandbox_id)
         except LegError:
             return False
+
+
+@cache
+def _skill() -> dict[str, str]:
+    """The skill's files by where they are in a VM."""
+    return {f"{SKILL_IN_VM}/{path.relative_to(SKILL)}": path.read_text() for path in sorted(SKILL.rglob("*.md"))}

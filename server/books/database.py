@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -84,13 +85,13 @@ def writing(engine: sa.Engine) -> Generator[sa.Connection]:
         yield connection
 
 
-def _insert(connection: sa.Connection, table: sa.Table) -> Any:
-    return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
+def _insert(dialect: str, table: sa.Table) -> Any:
+    return (sqlite if dialect == "sqlite" else postgresql).insert(table)
 
 
 def insert_new(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> bool:
     """Add the row unless one of this key is there; whether it was added. Two processes never both add it."""
-    added = _insert(connection, table).values(**row).on_conflict_do_nothing().returning(sa.literal(1))
+    added = _insert(connection.dialect.name, table).values(**row).on_conflict_do_nothing().returning(sa.literal(1))
     return connection.execute(added).scalar() is not None
 
 
@@ -102,9 +103,14 @@ def upsert(connection: sa.Connection, table: sa.Table, key: Mapping[str, Any], v
 def upsert_all(connection: sa.Connection, table: sa.Table, key: list[str], rows: list[dict[str, Any]]) -> None:
     """Write these rows, whether or not rows of their keys are there. Each names the same columns."""
     if rows:
-        written = _insert(connection, table)
-        values = {name: written.excluded[name] for name in rows[0] if name not in key}
-        connection.execute(written.on_conflict_do_update(index_elements=key, set_=values), rows)
+        connection.execute(_upsert(connection.dialect.name, table, tuple(key), tuple(rows[0])), rows)
+
+
+@cache
+def _upsert(dialect: str, table: sa.Table, key: tuple[str, ...], names: tuple[str, ...]) -> sa.Executable:
+    written = _insert(dialect, table)
+    values = {name: written.excluded[name] for name in names if name not in key}
+    return written.on_conflict_do_update(index_elements=key, set_=values)
 
 
 def now(connection: sa.Connection) -> float:
