@@ -77,7 +77,6 @@ async def open_core(
     from server import parts
     from server.books.books import Books
     from server.books.database import open_engine, open_journal
-    from server.contacts import Contacts
     from server.durable import Durable
     from server.git import GitPush
     from server.log import set_up
@@ -120,9 +119,8 @@ async def open_core(
         )
         durable.register("provision", provisioner.story)
         durable.register("job", schedules.story)
-        durable.keep(provisioner.recover)
-        durable.keep(schedules.keep_time)
-        durable.keep(pool.keep)
+        for work in (provisioner.recover, provisioner.ending.keep_recovering, schedules.keep_time, pool.keep):
+            durable.keep(work)
         reaper = parts.reaper(settings, books, legs, provisioner.ending)
         if settings.reap_every_minutes:
             durable.keep(lambda: reaper.keep_sweeping(timedelta(minutes=settings.reap_every_minutes)))
@@ -145,7 +143,7 @@ async def open_core(
             schedules=schedules,
             durable=durable,
             reaper=reaper,
-            contacts=Contacts(books.sessions, books.vault, vendors["mail"]),
+            contacts=parts.contacts(settings, books, vendors["mail"]),
             mcp=build_mcp(bench),
         )
     engine.dispose()

@@ -65,8 +65,7 @@ class Attempts:
             return leg.model_dump(mode="json")
         if intent:
             provisioning(slug, f"leg={name}", outcome="overtaken")
-            if made:
-                await self._give_way(slug, name, intent, made)
+            await self._give_way(slug, name, intent, made)
         return self._sessions.by_slug(slug).leg(name).model_dump(mode="json")
 
     async def _outcome(self, slug: str, name: LegName) -> tuple[Intent | None, Leg, Resources | None]:
@@ -80,9 +79,10 @@ class Attempts:
                 check_wanted=lambda: self._check_wanted(slug),
             ):
                 for last in [False] * (TRIES - 1) + [True]:
-                    intent = self._intend(slug, name, first=intent is None)
-                    if intent is None:
+                    intended = self._intend(slug, name, first=intent is None)
+                    if intended is None:
                         break
+                    intent = intended
                     self._at(f"{name}.intended")
                     try:
                         return intent, *await self._try(name, intent)
@@ -90,7 +90,7 @@ class Attempts:
                         if last or not error.again:
                             raise
                     await asyncio.sleep(LOOK_AGAIN_SECONDS)
-                return None, self._sessions.by_slug(slug).leg(name), None
+                return intent, self._sessions.by_slug(slug).leg(name), None
         except LegError as error:
             problem = Problem.of(error)
         except TimeoutError:
@@ -117,8 +117,7 @@ class Attempts:
             self._books.events.append(slug, "leg.queued", told)
 
     def _check_wanted(self, slug: str) -> None:
-        session = self._sessions.by_slug(slug)
-        if session.ending or session.state == "destroyed":
+        if _has_ended(self._sessions.by_slug(slug)):
             raise LegError("The session was ended.", next_action="Start a new one.", code="ended")
 
     async def _try(self, name: LegName, intent: Intent) -> tuple[Leg, Resources]:
@@ -162,23 +161,37 @@ class Attempts:
             self._at(f"{leg.name}.recorded")
         return True
 
-    async def _give_way(self, slug: str, name: LegName, intent: Intent, made: Resources) -> None:
-        """Remove what this attempt made, unless the one that overtook it adopted it. The reaper is behind this."""
+    async def _give_way(self, slug: str, name: LegName, intent: Intent, made: Resources | None) -> None:
+        """Remove what this attempt made, unless the one that overtook it adopted it. The reaper is behind this.
+
+        Where nobody knows what it made, whoever overtook it looks; but once the session has ended, nobody does.
+        """
         try:
             async with within(self.budget_seconds + self._queue_seconds, queue_seconds=self._queue_seconds):
-                while (session := self._sessions.by_slug(slug)) and not _is_settled(session, name):
-                    seen = self._books.events.last(slug)
-                    await self._books.events.wait(slug, seen, 1)
-                kept = {} if session.ending or session.state == "destroyed" else session.leg(name).reference
-                stray = {key: value for key, value in made.reference.items() if value != kept.get(key)}
-                if stray:
-                    await self._legs[name].remove(intent.app_id, stray)
+                if made:
+                    await self._remove_stray(slug, name, intent, made)
+                elif _has_ended(self._sessions.by_slug(slug)):
+                    await asyncio.sleep(LOOK_AGAIN_SECONDS)
+                    await self._legs[name].remove(intent.app_id, {})
         except (LegError, TimeoutError):
             logging.getLogger("mk0r").warning("%s of %s made something nobody claims", name, slug)
 
+    async def _remove_stray(self, slug: str, name: LegName, intent: Intent, made: Resources) -> None:
+        while (session := self._sessions.by_slug(slug)) and not _is_settled(session, name):
+            seen = self._books.events.last(slug)
+            await self._books.events.wait(slug, seen, 1)
+        kept = {} if _has_ended(session) else session.leg(name).reference
+        stray = {key: value for key, value in made.reference.items() if value != kept.get(key)}
+        if stray:
+            await self._legs[name].remove(intent.app_id, stray)
+
+
+def _has_ended(session: Session) -> bool:
+    return session.ending or session.state == "destroyed"
+
 
 def _is_settled(session: Session, name: LegName) -> bool:
-    return session.ending or session.state == "destroyed" or session.leg(name).stands
+    return _has_ended(session) or session.leg(name).stands
 
 
 def _out_of_time(name: LegName, budget: float) -> Problem:

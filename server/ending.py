@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from server.books.database import writing
+from server.books.turns import forget_line
 from server.crash import nowhere
 from server.errors import LegError
 from server.legs.deadline import within
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from server.crash import Crash
     from server.legs import Leg as VendorLeg
 
+RECOVER_SECONDS = 60.0
+AT_ONCE = 8
 BROKEN_OFF = timedelta(minutes=5)  # whoever began to remove it surely does so no more
 
 
@@ -33,12 +36,14 @@ class Ending:
         legs: Mapping[LegName, VendorLeg],
         *,
         budget_seconds: float,
+        queue_seconds: float = 0.0,
         at: Crash = nowhere,
     ) -> None:
         self._books = books
         self._sessions = books.sessions
         self._legs = legs
         self._budget_seconds = budget_seconds
+        self._queue_seconds = queue_seconds
         self._at = at
 
     async def destroy(self, slug: str) -> None:
@@ -55,16 +60,31 @@ class Ending:
             if self._sessions.destroyed(connection, slug):
                 self._books.vault.forget_within(connection, slug)
                 self._books.trajectories.forget_within(connection, slug)
+                forget_line(connection, slug)
                 self._books.events.append_within(connection, slug, "session.destroyed", {})
         self._books.events.wake(slug)
 
+    async def keep_recovering(self) -> None:
+        """Go on with the ends that broke off: all of them at start-up, and those of long ago once a minute for ever."""
+        await self.recover(broken_off_for=timedelta(0))
+        while True:
+            await asyncio.sleep(RECOVER_SECONDS)
+            await self.recover()
+
     async def recover(self, *, broken_off_for: timedelta = BROKEN_OFF) -> None:
-        """Go on with the ends that broke off so long ago."""
-        for slug in self._sessions.ending(before=datetime.now(UTC) - broken_off_for):
-            try:
-                await self.destroy(slug)
-            except LegError as error:
-                logging.getLogger("mk0r").warning("%s could not be removed whole: %s", slug, error.message)
+        """Go on with the ends that broke off so long ago, a few at a time: a vendor that hangs holds up few others."""
+        room = asyncio.Semaphore(AT_ONCE)
+
+        async def go_on(slug: str) -> None:
+            async with room:
+                try:
+                    await self.destroy(slug)
+                except LegError as error:
+                    logging.getLogger("mk0r").warning("%s could not be removed whole: %s", slug, error.message)
+
+        async with asyncio.TaskGroup() as ends:
+            for slug in self._sessions.ending(before=datetime.now(UTC) - broken_off_for):
+                ends.create_task(go_on(slug))
 
     async def _remove(self, session: Session, name: LegName) -> None:
         attempts = self._books.rounds.attempts(session.slug, name)
@@ -73,7 +93,7 @@ class Ending:
         reference = session.leg(name).reference
         self._at(f"{name}.removing")
         try:
-            async with within(self._budget_seconds):
+            async with within(self._budget_seconds, queue_seconds=self._queue_seconds):
                 if reference:
                     await self._legs[name].remove(session.app_id, reference)
                 if attempts != 1 or not reference:

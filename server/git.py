@@ -30,7 +30,6 @@ git config core.hooksPath /dev/null
 git add -A
 git diff --cached --quiet || git -c user.name=mk0r -c user.email=app@mk0r.invalid commit -q -F "$out/{MESSAGE}"
 git bundle create -q "$out/{BUNDLE}" HEAD
-git rev-parse HEAD
 """
 
 
@@ -56,9 +55,9 @@ class GitPush:
             raise LegError(
                 "This session has no repository.", code="no_repository", next_action="Provision `git`, then push."
             )
-        commit, bundle = await self._commit(sandbox_id, message)
+        bundle = await self._commit(sandbox_id, message)
         try:
-            changed = await self._deliver(repository, bundle, secrets)
+            return await self._deliver(repository, bundle, secrets)
         except LegError:
             raise LegError(
                 "The repository did not take the push.",
@@ -66,10 +65,9 @@ class GitPush:
                 next_action="Try again in a minute; the commit is safe in the VM.",
                 retryable=True,
             ) from None
-        return Pushed(commit, BRANCH, changed)
 
-    async def _commit(self, sandbox_id: str, message: str) -> tuple[str, bytes]:
-        """Commit inside the VM, where the files are; the message travels as a file, never as shell."""
+    async def _commit(self, sandbox_id: str, message: str) -> bytes:
+        """Commit inside the VM, where the files are; the message travels as a file, never as shell. The bundle."""
         await self._sandboxes.write(sandbox_id, {f"/tmp/{MESSAGE}": message.strip() or "Save the work"})
         result = await self._sandboxes.run(sandbox_id, f"bash -c {shlex.quote(COMMIT)}", seconds=SECONDS)
         if result.exit_code != 0:
@@ -85,9 +83,10 @@ class GitPush:
                 next_action="Remove large files from /app and from its history, or list them in .gitignore.",
                 code="too_large",
             )
-        return result.stdout.strip().splitlines()[-1], bundle
+        return bundle
 
-    async def _deliver(self, repository: str, bundle: bytes, secrets: list[Secret]) -> bool:
+    async def _deliver(self, repository: str, bundle: bytes, secrets: list[Secret]) -> Pushed:
+        """Scan and push. Which commit it is, our own git says: what runs in the VM may say anything."""
         with tempfile.TemporaryDirectory(prefix="mk0r-push-") as folder:
             clone = Path(folder)
             (clone / "bundle").write_bytes(bundle)
@@ -96,7 +95,8 @@ class GitPush:
             fetch = ("fetch", "-q", "--no-tags", str(clone / "bundle"), f"HEAD:refs/heads/{BRANCH}")
             await git(bare, "-c", "fetch.fsckObjects=true", *fetch)
             await _refuse_secrets(bare, secrets)
-            return await self._repositories.push(bare, repository)
+            commit = (await git(bare, "rev-parse", f"refs/heads/{BRANCH}")).strip()
+            return Pushed(commit, BRANCH, changed=await self._repositories.push(bare, repository))
 
 
 async def _refuse_secrets(bare: Path, secrets: list[Secret]) -> None:

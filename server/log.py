@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _SHAPES = re.compile(
     r"(?P<dsn>postgres(?:ql)?://[^:\s/@]+:)[^@\s]+(?=@)"
     r"|(?P<bearer>(?:Bearer|Basic) )[A-Za-z0-9._~+/=-]{8,}"
-    r"|\b(?:npg|napi|re|ghp|ghs|github_pat|phx|e2b|sk-ant|mk0rk|mk0rc)[_-][A-Za-z0-9_.-]{8,}"
+    r"|\b(?:npg|napi|re|ghp|ghs|github_pat|phx|e2b|sk-ant|mk0rk|mk0rc|mk0rj)[_-][A-Za-z0-9_.-]{8,}"
 )
 
 

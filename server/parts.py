@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from server import __version__, limits
 from server.attempt import Attempts
+from server.books.turns import line_of
+from server.contacts import Contacts
 from server.crash import nowhere
 from server.ending import Ending
 from server.environment import Environment
@@ -54,7 +56,13 @@ def vendors(
         "database": Dialect(
             "Neon", settings.neon_base_url, settings.neon_api_key or nobody, agent, nothing_done=(423, 429, 503)
         ),
-        "mail": Dialect("Resend", settings.resend_base_url, settings.resend_api_key or nobody, agent),
+        "mail": Dialect(
+            "Resend",
+            settings.resend_base_url,
+            settings.resend_api_key or nobody,
+            agent,
+            key_hint="Resend's must have full access: one that only sends can make no audience and add no contacts.",
+        ),
         # GitHub, "Rate limits": what is scarce is creating content.
         "git": Dialect("GitHub", settings.github_api_url, settings.github_token or nobody, github, limited=("POST",)),
     }
@@ -94,7 +102,7 @@ def provisioner(
     environment = Environment(books, sandboxes, Checkout(sandboxes, repositories), clock=clock, at=at)
     queue = settings.queue_seconds
     attempts = Attempts(books, legs, environment, budget_seconds=budget, queue_seconds=queue, clock=clock, at=at)
-    ending = Ending(books, legs, budget_seconds=budget, at=at)
+    ending = Ending(books, legs, budget_seconds=budget, queue_seconds=queue, at=at)
     at_once = settings.sessions_at_once
     return Provisioner(books, attempts, environment, ending, durable, at_once=at_once, clock=clock, at=at)
 
@@ -126,6 +134,11 @@ def reaper(settings: Settings, books: Books, legs: dict[LegName, Leg], ending: E
         cap=settings.reap_cap,
         ttl=timedelta(hours=hours) if hours else None,
     )
+
+
+def contacts(settings: Settings, books: Books, resend: Vendor) -> Contacts:
+    limits.read(settings.limit_contacts)  # a setting that is none is told at start-up
+    return Contacts(books, resend, lambda slug: limits.turns(books.engine, line_of(slug), settings.limit_contacts))
 
 
 def _retries() -> Retries:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from server.admission import Admission
@@ -177,12 +176,10 @@ class Provisioner:
 
     async def recover(self) -> None:
         """Go on with what was saved and is worked on by nobody: at start-up, and once a minute for ever."""
-        await self.ending.recover(broken_off_for=timedelta(0))
         while True:
             for slug in self._sessions.unfinished():
                 await self._ensure(self._sessions.by_slug(slug))
             await asyncio.sleep(RECOVER_SECONDS)
-            await self.ending.recover()
 
     async def wait(self, slug: str, seconds: float) -> Session:
         """The session once provisioning has ended, or as it is after `seconds`."""

@@ -14,7 +14,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from server.errors import LegError, UnknownSession
+from server.legs import refusals
 from server.legs.deadline import within
+from server.settings import VENDOR_OF
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from server.settings import LegName
 
 REMOVAL_SECONDS = 60.0
+LISTING_SECONDS = 1800.0
+"""Of one vendor. At two requests a second and a hundred things a page that is 300,000 of them."""
 Standing = Literal["claimed", "orphan", "young", "unrecorded"]
 
 
@@ -95,17 +99,28 @@ class Reaper:
         found = Sweep()
         # Every listing to its end before the first removal, and the books after the listings: what is at a
         # vendor was in the books before it was made.
-        listed: list[tuple[LegName, Listed]] = [
-            (name, item) for name, leg in self._legs.items() async for item in leg.listed()
-        ]
-        look = cache(self._session)
-        for name, item in listed:
-            self._sort(name, item, look(item.app_id), found)
+        listed: list[tuple[LegName, Listed]] = []
+        for name, leg in self._legs.items():
+            listed.extend((name, item) for item in await self._listed(leg))
+        await asyncio.to_thread(self._sort_all, listed, found)
         if self._ttl is not None:
             found.abandoned = self._books.sessions.unused(since=self._clock() - self._ttl)
         if apply:
             await self._remove(found)
         return found
+
+    async def _listed(self, leg: Leg) -> list[Listed]:
+        """The whole listing. Raises `LegError` where its end does not come."""
+        try:
+            async with within(LISTING_SECONDS):
+                return [item async for item in leg.listed()]
+        except TimeoutError:
+            raise refusals.incomplete(VENDOR_OF[leg.name]) from None
+
+    def _sort_all(self, listed: list[tuple[LegName, Listed]], found: Sweep) -> None:
+        look = cache(self._session)
+        for name, item in listed:
+            self._sort(name, item, look(item.app_id), found)
 
     def _sort(self, name: LegName, item: Listed, session: Session | None, found: Sweep) -> None:
         found.seen += 1

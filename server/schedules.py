@@ -65,6 +65,7 @@ class Declared(BaseModel):
 
         if len(schedule.split()) != 5 or not croniter.is_valid(schedule):  # noqa: PLR2004 - cron has five fields
             raise ValueError("not five cron fields")
+        _after(schedule, utc_now())  # which raises `ValueError` for a day that never comes
         return schedule
 
 
@@ -173,6 +174,7 @@ class Schedules:
 
     async def _run(self, slug: str, name: str, moment: float) -> str:
         session = self._books.sessions.by_slug(slug)
+        self._books.sessions.note_use(slug)
         outcome = await self._outcome(session, name)
         at = datetime.fromtimestamp(moment, UTC).isoformat(timespec="minutes")
         self._books.events.append(slug, "job.ran", {"job": name, "at": at, "outcome": outcome})

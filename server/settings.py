@@ -74,6 +74,8 @@ class Settings(BaseSettings):
     limit_resend: str = Field(default="2/s", validation_alias=_named("MK0R_LIMIT_RESEND"))
     limit_github: str = Field(default="80/m 500/h", validation_alias=_named("MK0R_LIMIT_GITHUB"))
     limit_e2b: str = Field(default="1/s", validation_alias=_named("MK0R_LIMIT_E2B"))
+    limit_contacts: str = Field(default="20/m", validation_alias=_named("MK0R_LIMIT_CONTACTS"))
+    """Contacts one app may add through the relay: a small share of what Resend takes of all of them."""
 
     leg_budget_seconds: float = Field(default=60, gt=0, validation_alias=_named("MK0R_LEG_BUDGET_SECONDS"))
     queue_seconds: float = Field(default=300, ge=0, validation_alias=_named("MK0R_QUEUE_SECONDS"))
@@ -124,6 +126,11 @@ class Settings(BaseSettings):
             raise BadInput(
                 f"A live E2B sandbox cannot reach the local {', '.join(unreachable)} on this machine.",
                 next_action="Set their credentials too, or unset E2B_API_KEY. `mk0r doctor` lists the names.",
+            )
+        if not (twins & {"e2b", "resend"} or self.public_url):
+            raise BadInput(
+                "A live E2B sandbox cannot reach this machine's contacts relay.",
+                next_action="Set MK0R_PUBLIC_URL to the https address under which this server can be reached.",
             )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from server.books.sessions import SESSION_LEG
 from server.errors import LegError, UserError
 from server.secrets import scrub
-from server.settings import SERVICES
+from server.settings import LEGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -160,7 +160,7 @@ def issued_secrets(vault: Vault, slug: str) -> list[Secret]:
     """Every value that must not leave by another door than `.env`: the legs' and the session key."""
     public = {"NEON_HOST", "NEON_ROLE_NAME", "NEON_PROJECT_ID", "RESEND_AUDIENCE_ID", "RESEND_FROM"}
     public |= {"VITE_POSTHOG_KEY", "VITE_POSTHOG_HOST", "VITE_POSTHOG_APP_ID", "GITHUB_REPO", "GITHUB_REPO_URL"}
-    secrets = vault.get(slug, legs=[SESSION_LEG, *SERVICES])
+    secrets = vault.get(slug, legs=[SESSION_LEG, *LEGS])
     return [secret for name, secret in secrets.items() if name not in public]
 
 

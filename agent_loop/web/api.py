@@ -205,6 +205,7 @@ class Api:
         if session is None or session.state == "destroyed":
             known = "`mk0r sessions` lists those there are."
             raise UserError(f"There is no session {slug}.", next_action=known, code=UnknownSession.code)
+        sessions.note_use(slug)
         return session
 
     async def view(self, *sessions: Session) -> list[dict[str, Any]]:

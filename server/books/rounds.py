@@ -47,9 +47,12 @@ class Rounds:
             if asked != session.services:
                 _save(connection, slug, services=asked)
             missing: list[LegName] = [name for name in asked if name in services and not session.leg(name).stands]
+            failed: list[LegName] = [name for name in missing if session.leg(name).outcome == "failed"]
             if missing and not _under_way(session):
                 _begin(connection, session, missing)
                 begun(connection, missing)
+            elif failed:
+                _leave_to_the_next(connection, session, failed)
             return load(connection, slug)
 
     def is_under_way(self, slug: str, generation: int) -> bool:
@@ -130,8 +133,7 @@ class Rounds:
         vm = sa.and_(LEGS.c.slug == slug, LEGS.c.name == "vm")
         connection.execute(sa.update(LEGS).where(vm).values(outcome=sa.null(), life=LEGS.c.life + 1))
         if _under_way(session):
-            # What is pending and not in the round that ends gets the next one.
-            _save(connection, slug, round=[name for name in session.round if name != "vm"])
+            _leave_to_the_next(connection, session, ["vm"])
         else:
             _begin(connection, session, ["vm"])
         return True
@@ -195,6 +197,13 @@ def _is_under_way(session: Session, generation: int) -> bool:
 
 def _begin(connection: sa.Connection, session: Session, names: list[LegName]) -> None:
     _save(connection, session.slug, generation=session.generation + 1, state="provisioning", round=names)
+
+
+def _leave_to_the_next(connection: sa.Connection, session: Session, names: list[LegName]) -> None:
+    """What is pending and not in the round that ends gets the next one."""
+    theirs = sa.and_(LEGS.c.slug == session.slug, LEGS.c.name.in_(names))
+    connection.execute(sa.update(LEGS).where(theirs).values(outcome=sa.null()))
+    _save(connection, session.slug, round=[name for name in session.round if name not in names])
 
 
 def _save(connection: sa.Connection, slug: str, **values: object) -> None:

@@ -47,16 +47,16 @@ class Sessions:
     def open(self, key: SessionKey, *, idea: str = "", services: tuple[LegName, ...] = ALL_LEGS) -> Session:
         """The session of this key, begun if it is new. Calling it twice, in two processes, changes nothing."""
         with writing(self._engine) as connection:
-            self.open_within(connection, key, idea=idea, services=services)
-        session = self.by_slug(key.slug)
+            new = self.open_within(connection, key, idea=idea, services=services)
+        session = self.by_slug(key.slug) if new else self.belonging_to(key.reveal())
         if session.state == "destroyed" or session.ending:
             raise BadInput("This session was destroyed.", next_action="Start a new one without a session_key.")
         return session
 
     def open_within(
         self, connection: sa.Connection, key: SessionKey, *, idea: str = "", services: tuple[LegName, ...] = ALL_LEGS
-    ) -> None:
-        """Begin the session of this key, unless it is there, as part of a larger change."""
+    ) -> bool:
+        """Begin the session of this key as part of a larger change; False when it is there."""
         if not _KEY.fullmatch(key.reveal()):
             raise BadInput(
                 "That is not a session key.",
@@ -71,8 +71,10 @@ class Sessions:
             "services": list(services),
             "created_at": datetime.now(UTC),
         }
-        if insert_new(connection, SESSIONS, row):
+        new = insert_new(connection, SESSIONS, row)
+        if new:
             self._vault.put_within(connection, key.slug, SESSION_LEG, {"session_key": key})
+        return new
 
     def hand_over(self, connection: sa.Connection, slug: str, idea: str) -> SessionKey:
         """A session made ahead begins its life now, as part of a larger change; its key."""
@@ -95,10 +97,20 @@ class Sessions:
             row = connection.execute(query.where(SESSIONS.c.slug == key.slug)).one_or_none()
         if row is None or not hmac.compare_digest(row.key_hash, _hash(key)):
             raise UnknownSession
-        now = datetime.now(UTC)
-        if row.used_at is None or now - in_utc(row.used_at) > _USE_IS_NOTED_EVERY:
-            self._set(key.slug, used_at=now)
+        self._note_use(key.slug, row.used_at)
         return self.by_slug(key.slug)
+
+    def note_use(self, slug: str) -> None:
+        """Somebody uses the session, with its key or by another door: its time to live begins anew."""
+        with self._engine.connect() as connection:
+            row = connection.execute(sa.select(SESSIONS.c.used_at).where(SESSIONS.c.slug == slug)).one_or_none()
+        if row is not None:
+            self._note_use(slug, row.used_at)
+
+    def _note_use(self, slug: str, noted: datetime | None) -> None:
+        now = datetime.now(UTC)
+        if noted is None or now - in_utc(noted) > _USE_IS_NOTED_EVERY:
+            self._set(slug, used_at=now)
 
     def by_slug(self, slug: str) -> Session:
         """Raises `UnknownSession`."""
@@ -133,9 +145,8 @@ class Sessions:
 
     def unused(self, *, since: datetime) -> list[str]:
         """Those whose key was last used before that, the longest unused first."""
-        used = sa.func.coalesce(SESSIONS.c.used_at, SESSIONS.c.created_at)
-        idle = sa.and_(SESSIONS.c.state != "destroyed", SESSIONS.c.ending_at.is_(None), used <= since, _IS_SOMEBODYS)
-        return [*self._slugs(sa.select(SESSIONS.c.slug).where(idle).order_by(used))]
+        here = sa.and_(SESSIONS.c.state != "destroyed", SESSIONS.c.ending_at.is_(None), _IS_SOMEBODYS)
+        return [*self._slugs(sa.select(SESSIONS.c.slug).where(here, _unused(since)).order_by(_last_noted))]
 
     def key_of(self, slug: str) -> SessionKey:
         """For our own host of the model, which continues a run after a crash."""
@@ -155,8 +166,7 @@ class Sessions:
         """The same as part of a larger change."""
         where = SESSIONS.c.slug == slug
         if unused_since is not None:
-            used = sa.func.coalesce(SESSIONS.c.used_at, SESSIONS.c.created_at)
-            where = sa.and_(where, used <= unused_since)
+            where = sa.and_(where, _unused(unused_since))
         ending = sa.func.coalesce(SESSIONS.c.ending_at, datetime.now(UTC))
         return connection.execute(sa.update(SESSIONS).where(where).values(ending_at=ending)).rowcount == 1
 
@@ -173,6 +183,14 @@ class Sessions:
     def _slugs(self, query: sa.Select[Any]) -> Iterable[str]:
         with self._engine.connect() as connection:
             return connection.execute(query).scalars().all()
+
+
+_last_noted = sa.func.coalesce(SESSIONS.c.used_at, SESSIONS.c.created_at)
+
+
+def _unused(since: datetime) -> sa.ColumnElement[bool]:
+    """Surely: a use that was noted may have been followed by others, which were not."""
+    return _last_noted <= since - _USE_IS_NOTED_EVERY
 
 
 # Made once: what a session costs was for a good part the making of these.

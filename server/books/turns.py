@@ -21,6 +21,17 @@ if TYPE_CHECKING:
 LONGEST_HOLD = 3600.0
 
 
+def line_of(slug: str) -> str:
+    """The line in which one app's contacts wait."""
+    return f"The relay of mk0r-{slug}"
+
+
+def forget_line(connection: sa.Connection, slug: str) -> None:
+    """Part of a session's end."""
+    for table in (SLOTS, TURNS):
+        connection.execute(sa.delete(table).where(table.c.name.startswith(f"{line_of(slug)} ")))
+
+
 @dataclass(frozen=True)
 class Limit:
     """At most `most` in any `seconds`."""

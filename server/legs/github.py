@@ -76,7 +76,7 @@ class GitHubLeg:
         await self._vendor.call("DELETE", self._one(app_id), accept=(NOT_FOUND,))
 
     async def listed(self) -> AsyncIterator[Listed]:
-        path, page = await self._repositories(), 0
+        path, page, seen = await self._repositories(), 0, set[str]()
         while True:
             page += 1
             query = {"per_page": str(PAGE), "page": str(page), "sort": "created", "direction": "asc"}
@@ -87,6 +87,9 @@ class GitHubLeg:
                     yield Listed(repository.name, {"name": repository.name}, repository.created_at)
             if not found:
                 return
+            if (last := found[-1].full_name) in seen:
+                raise self._vendor.incomplete()
+            seen.add(last)
 
     async def _repositories(self) -> str:
         """An organisation's repositories are under another path than the user's own."""

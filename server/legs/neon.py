@@ -150,6 +150,7 @@ class NeonLeg:
         query = {"search": search, "limit": PAGE}
         if self._settings.neon_org_id:
             query["org_id"] = self._settings.neon_org_id
+        seen: set[str] = set()
         while True:
             page = await self._get(_Projects, "/projects", query)
             if page.unavailable_project_ids:
@@ -159,8 +160,9 @@ class NeonLeg:
             cursor = page.pagination.cursor if page.pagination else None
             if not page.projects or not cursor:
                 return
-            if cursor == query.get("cursor"):
+            if cursor in seen:
                 raise self._vendor.incomplete()
+            seen.add(cursor)
             query["cursor"] = cursor
 
     async def _settled(self, project_id: str, operations: list[_Operation], *, turn: Turn | None = None) -> None:

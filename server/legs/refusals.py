@@ -28,8 +28,10 @@ _REFUSALS: dict[int, tuple[str, str, str, bool]] = {
 }
 
 
-def refused(vendor: str, status: int) -> LegError:
+def refused(vendor: str, status: int, key_hint: str = "") -> LegError:
     code, said, action, retryable = _REFUSALS.get(status, _FAILED if status >= SERVER_ERROR else _REJECTED)
+    if action == _KEY and key_hint:
+        action = f"{_KEY} {key_hint}"
     return LegError(f"{vendor} {said} (HTTP {status}).", code=code, next_action=action, retryable=retryable)
 
 

@@ -123,16 +123,17 @@ class ResendLeg:
 
     async def _items(self, path: str) -> AsyncIterator[_Item]:
         """Every item, to the end of the listing. Raises `LegError` when that end cannot be reached."""
-        query = {"limit": PAGE}
+        query, seen = {"limit": PAGE}, set[str]()
         while True:
             page = self._vendor.read(_Page, (await self._vendor.call("GET", path, query=query)).body)
             for item in page.data:
                 yield item
             if not page.has_more:
                 return
-            if not page.data or page.data[-1].id == query.get("after"):
+            if not page.data or page.data[-1].id in seen:
                 raise self._vendor.incomplete()
             query["after"] = page.data[-1].id
+            seen.add(query["after"])
 
     async def _remove(self, path: str, item_id: str) -> None:
         await self._vendor.call("DELETE", f"{path}/{item_id}", accept=(404,))

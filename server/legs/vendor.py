@@ -58,6 +58,8 @@ class Dialect:
     """Statuses that promise that even a POST did nothing."""
     limited: Collection[str] = ("GET", "DELETE", "PUT", "PATCH", "POST")
     """The methods its limit counts."""
+    key_hint: str = ""
+    """What to know about its credentials when one is refused."""
 
 
 class _Failed(Exception):
@@ -196,7 +198,7 @@ class Vendor:
             status = HTTPStatus.TOO_MANY_REQUESTS
         if status == HTTPStatus.TOO_MANY_REQUESTS and told is None:
             told = refusals.reset_in(response.headers)
-        error = refusals.refused(self.name, status)
+        error = refusals.refused(self.name, status, self._dialect.key_hint)
         nothing_done = status in self._dialect.nothing_done
         passing = nothing_done or status in refusals.PASSING or response.is_server_error
         return _Failed(error, nothing_done=nothing_done, final=not passing, told=told)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import shlex
+import time
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from server.errors import LegError
 from server.legs import Resources
 from server.vm.errors import translated
+from server.vm.output import Output
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -43,28 +45,39 @@ class CommandResult:
     stderr: str
 
 
+@dataclass(frozen=True)
+class _AtHand:
+    """A sandbox, and until when E2B keeps it running: a moment of our clock."""
+
+    sandbox: AsyncSandbox
+    awake_until: float
+
+
 class Sandboxes:
     """Opens sandboxes and works in them. `server.vm.leg` makes and removes them."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
-        self._open: dict[str, AsyncSandbox] = {}
+        self._clock = clock
+        self._open: dict[str, _AtHand] = {}
         self.on_waking: Callable[[str, str], Awaitable[None]] = _nothing
         """Told the app's id and the sandbox's, when a call has opened one that may have slept."""
 
-    async def open(self, sandbox_id: str) -> AsyncSandbox:
-        """The sandbox, resumed if it slept. Raises `LegError` when it is gone."""
+    async def open(self, sandbox_id: str, *, seconds: float = 0) -> AsyncSandbox:
+        """The sandbox, resumed if it slept, and running for its usual time or these seconds, whichever is longer.
+
+        Raises `LegError` when it is gone.
+        """
         from e2b import AsyncSandbox
 
+        timeout = max(self._settings.sandbox_timeout_seconds, round(seconds))
         with translated():
-            sandbox = await AsyncSandbox.connect(
-                sandbox_id, timeout=self._settings.sandbox_timeout_seconds, **self.api()
-            )
-        return self._keep(sandbox)
+            sandbox = await AsyncSandbox.connect(sandbox_id, timeout=timeout, **self.api())
+        return self._keep(sandbox, self._clock() + timeout)
 
-    async def wake(self, sandbox_id: str) -> AsyncSandbox:
+    async def wake(self, sandbox_id: str, *, seconds: float = 0) -> AsyncSandbox:
         """`open` it, and see to it that it has what it must not be without."""
-        sandbox = await self.open(sandbox_id)
+        sandbox = await self.open(sandbox_id, seconds=seconds)
         with translated():
             app_id = (await sandbox.get_info()).metadata.get("app", "")
         await self.on_waking(app_id, sandbox_id)
@@ -76,7 +89,7 @@ class Sandboxes:
 
     async def pause(self, sandbox_id: str) -> None:
         with translated():
-            await (await self._sandbox(sandbox_id)).pause()
+            await (await self._sandbox(sandbox_id, 0)).pause()
 
     async def run(
         self,
@@ -92,6 +105,7 @@ class Sandboxes:
         from e2b.exceptions import SandboxNotRunningException, SandboxUnreachableException
 
         async def attempt(sandbox: AsyncSandbox) -> CommandResult:
+            out, err = Output(), Output()
             try:
                 done = await sandbox.commands.run(
                     command,
@@ -100,16 +114,19 @@ class Sandboxes:
                     user="root",
                     envs=dict(envs or {}),
                     request_timeout=REQUEST_SECONDS,
+                    on_stdout=out.hear,
+                    on_stderr=err.hear,
+                    retain_output=False,
                 )
             except CommandExitException as error:
-                return CommandResult(error.exit_code, error.stdout, error.stderr)
+                return CommandResult(error.exit_code, out.text(), err.text())
             except (SandboxNotRunningException, SandboxUnreachableException):
                 raise
             except TimeoutException:
-                return CommandResult(TIMED_OUT, "", f"stopped after {seconds:g} s")
-            return CommandResult(done.exit_code, done.stdout, done.stderr)
+                return CommandResult(TIMED_OUT, out.text(), f"{err.text()}stopped after {seconds:g} s")
+            return CommandResult(done.exit_code, out.text(), err.text())
 
-        return await self._with(sandbox_id, attempt)
+        return await self._with(sandbox_id, attempt, seconds + REQUEST_SECONDS)
 
     async def write(self, sandbox_id: str, files: Mapping[str, str | bytes]) -> None:
         """Write files by absolute path, making their folders."""
@@ -168,32 +185,40 @@ class Sandboxes:
         if result.exit_code != 0:
             raise _unwritten()
 
-    async def _sandbox(self, sandbox_id: str) -> AsyncSandbox:
+    async def _sandbox(self, sandbox_id: str, seconds: float) -> AsyncSandbox:
+        """Awake for at least these seconds more. One that is used does not fall asleep: only one that is idle does."""
         found = self._open.get(sandbox_id)
-        return self._keep(found) if found else await self.wake(sandbox_id)
+        left = found.awake_until - self._clock() if found else 0.0
+        if found is None or left <= 0:
+            return await self.wake(sandbox_id, seconds=seconds)
+        if left < max(seconds, self._settings.sandbox_timeout_seconds / 2):
+            return await self.open(sandbox_id, seconds=seconds)
+        return self._keep(found.sandbox, found.awake_until)
 
-    def _keep(self, sandbox: AsyncSandbox) -> AsyncSandbox:
+    def _keep(self, sandbox: AsyncSandbox, awake_until: float) -> AsyncSandbox:
         """Have it at hand, and forget the one that was not used for longest when there are too many."""
         self._open.pop(sandbox.sandbox_id, None)
-        self._open[sandbox.sandbox_id] = sandbox
+        self._open[sandbox.sandbox_id] = _AtHand(sandbox, awake_until)
         if len(self._open) > AT_HAND:
             del self._open[next(iter(self._open))]
         return sandbox
 
-    async def _with(self, sandbox_id: str, action: Callable[[AsyncSandbox], Awaitable[Result]]) -> Result:
-        """Run `action`; a sandbox that fell asleep under us is resumed once."""
+    async def _with(
+        self, sandbox_id: str, action: Callable[[AsyncSandbox], Awaitable[Result]], seconds: float = READ_SECONDS
+    ) -> Result:
+        """Run `action`, which takes at most `seconds`; a sandbox that fell asleep under us is resumed once."""
         from e2b import SandboxNotFoundException
         from e2b.exceptions import SandboxNotRunningException
 
         with translated():
             try:
-                return await action(await self._sandbox(sandbox_id))
+                return await action(await self._sandbox(sandbox_id, seconds))
             except (SandboxNotFoundException, SandboxNotRunningException):
-                return await action(await self.wake(sandbox_id))
+                return await action(await self.wake(sandbox_id, seconds=seconds))
 
     def remember(self, sandbox: AsyncSandbox) -> Resources:
         """What a session keeps of its sandbox."""
-        self._keep(sandbox)
+        self._keep(sandbox, self._clock() + self._settings.sandbox_timeout_seconds)
         host = sandbox.get_host(PREVIEW_PORT)
         scheme = "http" if ".localhost" in host else "https"
         return Resources({}, {"sandbox_id": sandbox.sandbox_id, "preview_url": f"{scheme}://{host}"})

@@ -31,6 +31,8 @@ class Warehouse:
     removed: list[str] = field(default_factory=list[str])
     hole: str = ""
     """A path whose second page says that it has a hole, or fails."""
+    circle: str = ""
+    """A path whose last page says that the first comes next."""
     port: int = 0
 
     @property
@@ -63,8 +65,8 @@ class Warehouse:
         answers: dict[str, Callable[[dict[str, str]], Answer]] = {
             "/user": lambda _: (200, {"login": "mk0r"}, []),
             "/projects": self._projects,
-            "/segments": lambda query: self._resend(self.segments, query),
-            "/api-keys": lambda query: self._resend(self.keys, query),
+            "/segments": lambda query: self._resend(self.segments, query, path),
+            "/api-keys": lambda query: self._resend(self.keys, query, path),
             "/user/repos": self._repositories,
             "/v2/sandboxes": self._sandboxes,
         }
@@ -75,9 +77,12 @@ class Warehouse:
         start, size = int(query.get("cursor", 0)), int(query["limit"])
         page = [{"id": t["id"], "name": t["name"], "created_at": t["at"]} for t in found[start : start + size]]
         more = {"cursor": str(start + size)} if start + size < len(found) else {}
+        if self.circle == "/projects" and not more:
+            more = {"cursor": "0"}
         return 200, {"projects": page, "pagination": more}, []
 
-    def _resend(self, things: list[Thing], query: dict[str, str]) -> Answer:
+    def _resend(self, things: list[Thing], query: dict[str, str], path: str) -> Answer:
+        things = things * 2 if path == self.circle else things
         start = 1 + [t["id"] for t in things].index(query["after"]) if "after" in query else 0
         end = start + int(query["limit"])
         page = [{"id": t["id"], "name": t["name"], "created_at": t["at"]} for t in things[start:end]]
@@ -85,6 +90,8 @@ class Warehouse:
 
     def _repositories(self, query: dict[str, str]) -> Answer:
         page, size = int(query["page"]), int(query["per_page"])
+        if self.circle == "/user/repos":
+            page = (page - 1) % (len(self.repositories) // size) + 1
         return 200, [_repository(each) for each in self.repositories[(page - 1) * size : page * size]], []
 
     def _sandboxes(self, query: dict[str, str]) -> Answer:

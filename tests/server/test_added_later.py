@@ -50,6 +50,25 @@ async def test_a_service_added_while_others_come_up_comes_too(core: Core, stack:
     assert (session.state, session.env_names) == ("ready", NAMES["analytics"] + NAMES["git"])
 
 
+async def test_a_service_that_failed_is_tried_again_although_others_still_come_up(core: Core, stack: Stack) -> None:
+    await stack.fault("github", method="POST", path=CREATES["git"][1], status=401, times=1)
+    await stack.fault("neon", method="POST", path=CREATES["database"][1], hold="slow")
+    key = core.sessions.mint()
+    core.sessions.open(key, services=("git", "database"))
+    await core.provisioner.start(key.slug, ("git", "database"))
+    await held(stack, "neon")
+    await until(lambda: _has_failed(core, key.slug))
+    await core.provisioner.add(key.slug, ("git",))
+    await stack.twin("neon", "POST", "release", {"name": "slow"})
+    session = await core.provisioner.wait(key.slug, 30)
+    assert (session.state, session.generation) == ("ready", 2)
+    assert session.env_names == NAMES["database"] + NAMES["git"]
+
+
+async def _has_failed(core: Core, slug: str) -> bool:
+    return core.sessions.by_slug(slug).leg("git").outcome == "failed"
+
+
 async def test_a_vm_that_takes_no_env_file_is_named_and_mended(core: Core) -> None:
     key = await provisioned(core, ("vm",))
     await in_vm(core, key, "rm -f /app/.env; mkdir /app/.env")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from server import limits
@@ -33,6 +34,36 @@ async def test_what_is_just_being_made_when_the_end_comes_is_removed_too(core: C
     session = core.sessions.by_slug(key.slug)
     assert session.state == "destroyed"
     assert await at_vendors(stack, session, ("database",)) == {"database": []}
+
+
+async def test_what_was_made_although_nobody_heard_of_it_is_removed_after_the_end(core: Core, stack: Stack) -> None:
+    await stack.fault("neon", method="POST", path="/api/v2/projects", hold="late", lose_answer=True)
+    key = core.sessions.mint()
+    core.sessions.open(key, services=("database",))
+    await core.provisioner.start(key.slug, ("database",))
+    await held(stack, "neon")
+    await core.provisioner.destroy(key.slug)
+    await stack.twin("neon", "POST", "release", {"name": "late"})
+    await over(core, f"provision-{key.slug}-1")
+    assert await at_vendors(stack, core.sessions.by_slug(key.slug), ("database",)) == {"database": []}
+
+
+async def test_an_end_that_hangs_holds_up_no_other(core: Core, stack: Stack) -> None:
+    stuck, other = await provisioned(core, ("database",)), await provisioned(core, ("git",))
+    await stack.fault("neon", method="DELETE", path="/api/v2/projects/.*", hold="never")
+    for key in (stuck, other):
+        core.sessions.end(key.slug)
+    recovering = asyncio.create_task(core.provisioner.ending.recover(broken_off_for=timedelta(0)))
+    await held(stack, "neon")
+    await until(lambda: _is_destroyed(core, other.slug))
+    assert core.sessions.by_slug(stuck.slug).ending
+    await stack.twin("neon", "POST", "release", {"name": "never"})
+    await recovering
+    assert core.sessions.by_slug(stuck.slug).state == "destroyed"
+
+
+async def _is_destroyed(core: Core, slug: str) -> bool:
+    return core.sessions.by_slug(slug).state == "destroyed"
 
 
 async def test_what_stands_in_a_vendors_line_when_the_end_comes_is_not_made(stack: Stack, tmp_path: Path) -> None:

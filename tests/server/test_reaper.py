@@ -178,6 +178,18 @@ async def test_one_listing_with_a_hole_and_nothing_is_removed_anywhere(
     assert warehouse.removed == []
 
 
+@pytest.mark.parametrize("listing", ["/projects", "/segments", "/api-keys", "/user/repos"])
+async def test_a_listing_that_goes_in_circles_is_no_listing(
+    books: Books, warehouse: Warehouse, reaper: Reaper, listing: str
+) -> None:
+    things(sessions(books, 450, "destroyed", {}, Random(8)), "orphan", OLD, warehouse)
+    warehouse.circle = listing
+    async with asyncio.timeout(60):
+        with pytest.raises(LegError, match="could not list everything"):
+            await reaper.sweep(apply=True)
+    assert warehouse.removed == []
+
+
 async def test_what_is_claimed_between_look_and_removal_stays(
     books: Books, warehouse: Warehouse, reaper: Reaper, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ export const jobs: Job[] = [
   { name: 'hourly', schedule: '0 * * * *', run: () => appendFile('/app/ran.txt', 'hourly\\n') },
   { name: 'Not A Name', schedule: '* * * * *', run: async () => {} },
   { name: 'never', schedule: 'every tuesday', run: async () => {} },
+  { name: 'nor-then', schedule: '0 0 30 2 *', run: async () => {} },
 ]
 """
 
@@ -46,7 +47,7 @@ def schedules(core: Core, clock: Clock) -> Schedules:
 
 @pytest.fixture
 async def session(core: Core, schedules: Schedules) -> Session:
-    """An app with one job that can be kept and two that cannot."""
+    """An app with one job that can be kept and three that cannot."""
     key = core.sessions.mint()
     begun = core.sessions.open(key, services=("vm",))
     await core.provisioner.start(begun.slug, ("vm",))

@@ -57,6 +57,7 @@ def test_ordinary_text_is_left_alone() -> None:
     [
         "mk0rk_" + "a" * 22,
         "mk0rc_" + "a" * 22,
+        "mk0rj_" + "a" * 22,
         "napi_" + "a" * 64,
         "re_aaaaaaaa_" + "b" * 24,
         "ghs_1234_eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiIxMjM0In0.c2lnbmF0dXJl",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +18,7 @@ import sqlalchemy as sa
 from server.books import schema
 from server.books.books import Books
 from server.books.database import open_engine, writing
+from server.books.schema import SESSIONS
 from server.books.sessions import SessionKey
 from server.errors import BadInput, UnknownSession
 from server.secrets import Secret
@@ -182,6 +184,44 @@ def test_a_live_vm_with_local_services_is_refused_in_one_sentence(monkeypatch: p
     monkeypatch.setenv("E2B_API_KEY", "e2b_x")
     with pytest.raises(BadInput, match="cannot reach the local neon, posthog, resend"):
         Settings().check()
+
+
+def test_a_live_vm_whose_app_cannot_reach_the_relay_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("E2B_API_KEY", "NEON_API_KEY", "RESEND_API_KEY", "RESEND_FROM", "POSTHOG_KEY"):
+        monkeypatch.setenv(name, "live")
+    with pytest.raises(BadInput, match=r"contacts relay\. Set MK0R_PUBLIC_URL"):
+        Settings().check()
+    monkeypatch.setenv("MK0R_PUBLIC_URL", "https://mk0r.example")
+    Settings().check()
+
+
+def test_a_key_with_the_slug_of_another_opens_nothing(books: Books) -> None:
+    key, other = books.sessions.mint(), books.sessions.mint()
+    books.sessions.open(other)
+    with writing(books.engine) as connection:  # as if the two hashed to one slug
+        connection.execute(sa.update(SESSIONS).values(slug=key.slug))
+    with pytest.raises(UnknownSession):
+        books.sessions.open(key)
+
+
+def test_a_use_counts_whichever_door_it_came_by(books: Books) -> None:
+    slugs = [books.sessions.open(books.sessions.mint()).slug for _ in range(2)]
+    long_ago = datetime.now(UTC) - timedelta(days=9)
+    with writing(books.engine) as connection:
+        connection.execute(sa.update(SESSIONS).values(created_at=long_ago, used_at=long_ago))
+    books.sessions.note_use(slugs[0])
+    assert books.sessions.unused(since=datetime.now(UTC) - timedelta(days=1)) == slugs[1:]
+
+
+def test_a_use_that_was_not_noted_because_one_was_lately_is_reckoned_with(books: Books) -> None:
+    key = books.sessions.mint()
+    books.sessions.open(key)
+    now = datetime.now(UTC)
+    with writing(books.engine) as connection:
+        connection.execute(sa.update(SESSIONS).values(used_at=now - timedelta(minutes=59)))
+    books.sessions.authenticate(key.reveal())  # noted 59 minutes ago, so not again
+    assert books.sessions.unused(since=now - timedelta(minutes=30)) == []
+    assert not books.sessions.end(key.slug, unused_since=now - timedelta(minutes=30))
 
 
 def test_servers_that_share_a_database_must_share_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
