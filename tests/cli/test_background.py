@@ -85,6 +85,7 @@ def cli(tmp_path: Path, hanging: str) -> Iterator[Cli]:
         "GITHUB_TOKEN": "ghp_x",
         "MK0R_GITHUB_OWNER": "o",
         "E2B_API_KEY": "e2b_x",
+        "MK0R_PUBLIC_URL": "https://mk0r.example",
         "ANTHROPIC_API_KEY": "sk-ant-x",
         "ANTHROPIC_BASE_URL": hanging,
         "MK0R_LEG_BUDGET_SECONDS": "4",
