@@ -117,7 +117,7 @@ class Attempts:
             self._books.events.append(slug, "leg.queued", told)
 
     def _check_wanted(self, slug: str) -> None:
-        if _has_ended(self._sessions.by_slug(slug)):
+        if self._sessions.by_slug(slug).has_ended:
             raise LegError("The session was ended.", next_action="Start a new one.", code="ended")
 
     async def _try(self, name: LegName, intent: Intent) -> tuple[Leg, Resources]:
@@ -170,7 +170,7 @@ class Attempts:
             async with within(self.budget_seconds + self._queue_seconds, queue_seconds=self._queue_seconds):
                 if made:
                     await self._remove_stray(slug, name, intent, made)
-                elif _has_ended(self._sessions.by_slug(slug)):
+                elif self._sessions.by_slug(slug).has_ended:
                     await asyncio.sleep(LOOK_AGAIN_SECONDS)
                     await self._legs[name].remove(intent.app_id, {})
         except (LegError, TimeoutError):
@@ -180,18 +180,14 @@ class Attempts:
         while (session := self._sessions.by_slug(slug)) and not _is_settled(session, name):
             seen = self._books.events.last(slug)
             await self._books.events.wait(slug, seen, 1)
-        kept = {} if _has_ended(session) else session.leg(name).reference
+        kept = {} if session.has_ended else session.leg(name).reference
         stray = {key: value for key, value in made.reference.items() if value != kept.get(key)}
         if stray:
             await self._legs[name].remove(intent.app_id, stray)
 
 
-def _has_ended(session: Session) -> bool:
-    return session.ending or session.state == "destroyed"
-
-
 def _is_settled(session: Session, name: LegName) -> bool:
-    return _has_ended(session) or session.leg(name).stands
+    return session.has_ended or session.leg(name).stands
 
 
 def _out_of_time(name: LegName, budget: float) -> Problem:

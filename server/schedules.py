@@ -154,7 +154,7 @@ class Schedules:
         started: list[Due] = []
         for job in due:
             session = self._books.sessions.by_slug(job.slug)
-            if session.ending or session.state == "destroyed":
+            if session.has_ended:
                 self.forget(job.slug)
                 continue
             # Started before the clock is put on: a crash between the two starts the same workflow again, which is none.

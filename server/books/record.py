@@ -83,6 +83,11 @@ class Session(BaseModel):
         return next(leg for leg in self.legs if leg.name == name)
 
     @property
+    def has_ended(self) -> bool:
+        """Its end has come, or was asked for: nothing may be made for it any more."""
+        return self.ending or self.state == "destroyed"
+
+    @property
     def env_names(self) -> list[str]:
         return [name for leg in self.legs for name in leg.env_names]
 

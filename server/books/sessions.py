@@ -49,7 +49,7 @@ class Sessions:
         with writing(self._engine) as connection:
             new = self.open_within(connection, key, idea=idea, services=services)
         session = self.by_slug(key.slug) if new else self.belonging_to(key.reveal())
-        if session.state == "destroyed" or session.ending:
+        if session.has_ended:
             raise BadInput("This session was destroyed.", next_action="Start a new one without a session_key.")
         return session
 

@@ -135,7 +135,7 @@ class Pool:
     async def _hand_over(self, slug: str) -> None:
         """Wake the claimed VM, and tell that its app can be seen. Where that fails, it is tried again for a while."""
         session = self._sessions.by_slug(slug)
-        if session.ending or session.state == "destroyed":
+        if session.has_ended:
             return
         async with within(WAKING_SECONDS):
             up, replaced = await self._machines.use(session, self._wake)

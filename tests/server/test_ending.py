@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from tests.conftest import Stack
 
 
-async def test_what_is_just_being_made_when_the_end_comes_is_removed_too(core: Core, stack: Stack) -> None:
-    await stack.fault("neon", method="POST", path="/api/v2/projects", hold="late")
+async def left_of_what_was_being_made(core: Core, stack: Stack, **fault: bool) -> object:
+    """What Neon has of a session whose end came while it was making the project, which it then finishes."""
+    await stack.fault("neon", method="POST", path="/api/v2/projects", hold="late", **fault)
     key = core.sessions.mint()
     core.sessions.open(key, services=("database",))
     await core.provisioner.start(key.slug, ("database",))
@@ -33,19 +34,15 @@ async def test_what_is_just_being_made_when_the_end_comes_is_removed_too(core: C
     await over(core, f"provision-{key.slug}-1")
     session = core.sessions.by_slug(key.slug)
     assert session.state == "destroyed"
-    assert await at_vendors(stack, session, ("database",)) == {"database": []}
+    return await at_vendors(stack, session, ("database",))
+
+
+async def test_what_is_just_being_made_when_the_end_comes_is_removed_too(core: Core, stack: Stack) -> None:
+    assert await left_of_what_was_being_made(core, stack) == {"database": []}
 
 
 async def test_what_was_made_although_nobody_heard_of_it_is_removed_after_the_end(core: Core, stack: Stack) -> None:
-    await stack.fault("neon", method="POST", path="/api/v2/projects", hold="late", lose_answer=True)
-    key = core.sessions.mint()
-    core.sessions.open(key, services=("database",))
-    await core.provisioner.start(key.slug, ("database",))
-    await held(stack, "neon")
-    await core.provisioner.destroy(key.slug)
-    await stack.twin("neon", "POST", "release", {"name": "late"})
-    await over(core, f"provision-{key.slug}-1")
-    assert await at_vendors(stack, core.sessions.by_slug(key.slug), ("database",)) == {"database": []}
+    assert await left_of_what_was_being_made(core, stack, lose_answer=True) == {"database": []}
 
 
 async def test_an_end_that_hangs_holds_up_no_other(core: Core, stack: Stack) -> None:
